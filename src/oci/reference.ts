@@ -18,15 +18,28 @@ export interface Reference {
 export const DEFAULT_REGISTRY = 'docker.io';
 const DEFAULT_TAG = 'latest';
 
-const HOST = /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/;
+const HOST =
+  /^(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:.]+\])(?::\d{1,5})?$/;
 const REPOSITORY = /^[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*(?:\/[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*)*$/;
 const TAG = /^\w[\w.-]{0,127}$/;
 const MAX_NAME = 255;
 
+export function isRepositoryName(text: string): boolean {
+  return text.length <= MAX_NAME && REPOSITORY.test(text);
+}
+
+export function isTag(text: string): boolean {
+  return TAG.test(text);
+}
+
 function invalid(text: string, why: string): TslayerError {
-  return new TslayerError('INVALID_REFERENCE', `not an image reference: ${JSON.stringify(text.slice(0, 300))}: ${why}`, {
-    hint: 'write NAME[:TAG] or NAME@sha256:…, as in alpine, ghcr.io/owner/name:1.2 or 127.0.0.1:5000/name',
-  });
+  return new TslayerError(
+    'INVALID_REFERENCE',
+    `not an image reference: ${JSON.stringify(text.slice(0, 300))}: ${why}`,
+    {
+      hint: 'write NAME[:TAG] or NAME@sha256:…, as in alpine, ghcr.io/owner/name:1.2 or 127.0.0.1:5000/name',
+    },
+  );
 }
 
 /** `alpine` → docker.io/library/alpine:latest. A reference with a digest and no tag keeps no tag. */
@@ -52,7 +65,8 @@ export function parseReference(text: string): Reference {
   if (!REPOSITORY.test(repository)) {
     throw invalid(text, /[A-Z]/.test(repository) ? 'the name must be lower case' : 'the name is malformed');
   }
-  if (registry.length + 1 + repository.length > MAX_NAME) throw invalid(text, `the name has over ${MAX_NAME} characters`);
+  if (registry.length + 1 + repository.length > MAX_NAME)
+    throw invalid(text, `the name has over ${MAX_NAME} characters`);
   if (tag === undefined && digest === undefined) tag = DEFAULT_TAG;
   return { registry, repository, ...(tag !== undefined && { tag }), ...(digest !== undefined && { digest }) };
 }
