@@ -60,10 +60,19 @@ export interface RegistryClient {
   listTags(repository: Repository, options?: OperationOptions): AsyncIterable<string>;
   catalog(registry: string, options?: OperationOptions): AsyncIterable<string>;
   /** Manifests whose `subject` is `digest`: the referrers API, or the fallback tag. */
-  referrers(repository: Repository, digest: Digest, options?: OperationOptions & { artifactType?: string }): Promise<Descriptor[]>;
+  referrers(
+    repository: Repository,
+    digest: Digest,
+    options?: OperationOptions & { artifactType?: string },
+  ): Promise<Descriptor[]>;
   pushBlob(repository: Repository, source: UploadSource, options?: PushBlobOptions): Promise<PushOutcome>;
   /** Puts a manifest or index under the reference's tag or digest; keeps the referrers' fallback index when needed. */
-  pushManifest(reference: Reference, bytes: Uint8Array, mediaType: string, options?: OperationOptions): Promise<Descriptor>;
+  pushManifest(
+    reference: Reference,
+    bytes: Uint8Array,
+    mediaType: string,
+    options?: OperationOptions,
+  ): Promise<Descriptor>;
   deleteManifest(reference: Reference, options?: OperationOptions): Promise<void>;
   deleteBlob(repository: Repository, digest: Digest, options?: OperationOptions): Promise<void>;
   /** Whether the registry answers and the credentials are accepted. */

@@ -15,7 +15,13 @@ export type ProgressEvent =
   | { readonly type: 'unpack'; readonly digest: Digest; readonly bytes: number }
   /** A blob or layer reached a state and stays there. */
   | { readonly type: 'layer'; readonly digest: Digest; readonly state: LayerState; readonly bytes: number }
-  | { readonly type: 'retry'; readonly digest?: Digest; readonly attempt: number; readonly delayMs: number; readonly reason: string }
+  | {
+      readonly type: 'retry';
+      readonly digest?: Digest;
+      readonly attempt: number;
+      readonly delayMs: number;
+      readonly reason: string;
+    }
   | { readonly type: 'warning'; readonly message: string }
   /** A step that is neither, in words: `creating the snapshot`. */
   | { readonly type: 'step'; readonly message: string };

@@ -43,7 +43,10 @@ const common = {
 };
 const ManifestSchema = v.object({ ...common, config: DescriptorSchema, layers: v.array(DescriptorSchema) });
 const IndexSchema = v.object({ ...common, manifests: v.array(DescriptorSchema) });
-const ShapeSchema = v.looseObject({ schemaVersion: v.exactOptional(v.number()), mediaType: v.exactOptional(v.string()) });
+const ShapeSchema = v.looseObject({
+  schemaVersion: v.exactOptional(v.number()),
+  mediaType: v.exactOptional(v.string()),
+});
 
 /**
  * @param bytes the exact bytes whose digest was verified
@@ -64,9 +67,11 @@ export function parseManifest(bytes: Uint8Array, contentType: string | undefined
     throw new TslayerError('MALFORMED', `${what} claims to be both an index and an image`);
   }
   const mediaType = agreeOnType(shape.mediaType, contentType, isIndex, what);
-  const { schemaVersion: _version, annotations, ...rest } = isIndex
-    ? parseJson(bytes, IndexSchema, what)
-    : parseJson(bytes, ManifestSchema, what);
+  const {
+    schemaVersion: _version,
+    annotations,
+    ...rest
+  } = isIndex ? parseJson(bytes, IndexSchema, what) : parseJson(bytes, ManifestSchema, what);
   const kept = { ...rest, ...(annotations ? { annotations } : {}), mediaType };
   return 'manifests' in kept ? { kind: 'index', ...kept } : { kind: 'manifest', ...kept };
 }
@@ -79,7 +84,10 @@ function agreeOnType(inside: string | undefined, outside: string | undefined, is
     }
   }
   if (inside !== undefined && !expected(inside)) {
-    throw new TslayerError('UNSUPPORTED', `${what} has the media type ${JSON.stringify(inside)}, which is not an image`);
+    throw new TslayerError(
+      'UNSUPPORTED',
+      `${what} has the media type ${JSON.stringify(inside)}, which is not an image`,
+    );
   }
   if (inside && outside && expected(outside) && inside !== outside) {
     throw new TslayerError('MALFORMED', `${what} is served as ${outside} but calls itself ${inside}`);

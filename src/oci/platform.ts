@@ -103,7 +103,9 @@ export function selectPlatform(manifests: readonly Descriptor[], wanted: Platfor
   const [only] = manifests;
   if (!best && manifests.length === 1 && only && !only.platform) return only;
   if (best) return best.descriptor;
-  const offered = manifests.flatMap((m) => (m.platform && m.platform.os !== 'unknown' ? [formatPlatform(m.platform)] : []));
+  const offered = manifests.flatMap((m) =>
+    m.platform && m.platform.os !== 'unknown' ? [formatPlatform(m.platform)] : [],
+  );
   throw new TslayerError('UNSUPPORTED', `${what} has no image for ${formatPlatform(wanted)}`, {
     hint: offered.length > 0 ? `it has ${offered.join(', ')}; choose one with --platform` : undefined,
   });

@@ -1,0 +1,93 @@
+/**
+ * The storage driver's interface: how layers lie on disk and how a stack of them becomes a root file system.
+ *
+ * A driver holds file-system logic only. Names, parents, transactions and collection belong to the snapshot store
+ * above it; threads, decompression and verification to the pipeline beside it. A driver keeps each thing under the
+ * directory it is given, named by the short ids it is given, and can be asked twice: every method is idempotent,
+ * or says what it refuses.
+ *
+ * The life of a layer:    apply → (sink receives the tar) → commit, or abort
+ * The life of a snapshot: prepare → mounts → (written to) → changes → remove
+ */
+import type { TarEntry } from '../src/archive/entry.ts';
+import type { SinkPlan, SinkResult } from '../src/archive/sink.ts';
+import type { Mount } from '../src/mounts/mount.ts';
+
+/** Short name of a layer or snapshot inside the driver's directory: `[0-9a-z]+`, at most 16 characters. */
+export type LayerId = string;
+
+/** Layers from the top down to the base, as `lowerdir=` orders them. Empty for a snapshot of nothing. */
+export type Stack = readonly LayerId[];
+
+export interface LayerApplication {
+  /** Where the pipeline sends the layer's entries. */
+  readonly sink: SinkPlan;
+  /** Makes the layer visible under its id, at once and durably. Called after the diffID was verified. */
+  commit(result: SinkResult): Promise<void>;
+  /** Removes what was written. Idempotent; also right after a failed `commit`. */
+  abort(): Promise<void>;
+}
+
+export interface Usage {
+  /** Bytes on disk, as `du` counts them (blocks, each hard-linked file once). */
+  readonly bytes: number;
+  readonly inodes: number;
+}
+
+export interface MountRequest {
+  readonly readOnly?: boolean;
+  /** Ids that the snapshot's owners are shifted by, for a user-namespaced container (idmapped mounts). */
+  readonly userNamespaceFd?: number;
+}
+
+/** One difference between a snapshot and its parent. `path` is as in a TarEntry. */
+export type Change =
+  | { readonly kind: 'added' | 'modified'; readonly entry: TarEntry; open?(): AsyncIterable<Uint8Array> }
+  | { readonly kind: 'deleted'; readonly path: Uint8Array }
+  /** The directory was replaced: nothing of the parent shows through. Comes right after its own entry. */
+  | { readonly kind: 'opaque'; readonly path: Uint8Array };
+
+export interface StorageDriver {
+  readonly name: string;
+  /**
+   * `independent`: a layer is stored without looking at its parents, so that layers unpack side by side and equal
+   * layers on different parents are one. `sequential`: a layer holds its parents' content (vfs, btrfs).
+   */
+  readonly stacking: 'independent' | 'sequential';
+  /** Begins unpacking a layer on top of `parent`; the layer exists once the application was committed. */
+  apply(id: LayerId, parent: Stack, options: { readonly durable: boolean }): Promise<LayerApplication>;
+  /** Makes room for a writable snapshot over `parent`. */
+  prepare(id: LayerId, parent: Stack): Promise<void>;
+  /**
+   * The mounts that show a prepared snapshot, or with `readOnly` a stack alone (`id` undefined: a view).
+   * Pure: nothing is mounted here.
+   */
+  mounts(id: LayerId | undefined, parent: Stack, request: MountRequest): Promise<readonly Mount[]>;
+  /** What a snapshot has over its parent, sorted by path bytes, the same on every driver. */
+  changes(id: LayerId, parent: Stack): AsyncIterable<Change>;
+  /** What one layer or snapshot occupies by itself. */
+  usage(id: LayerId): Promise<Usage>;
+  /** Removes a layer or snapshot; one that is not there is no error. Its name is gone at once. */
+  remove(id: LayerId): Promise<void>;
+  /** Ids present on disk, for finding what no row names. */
+  list(): AsyncIterable<LayerId>;
+}
+
+export interface Probe {
+  readonly available: boolean;
+  /** Why not, or what makes it work: one line. */
+  readonly reason: string;
+  /** Found by trying: `lowerdir+`, `metacopy`, `reflink` … with yes, no or a value. */
+  readonly features: Readonly<Record<string, string | number | boolean>>;
+}
+
+/** What a driver's module exports as `driver`. */
+export interface DriverModule {
+  readonly name: string;
+  /** One line for `tslayer drivers`. */
+  readonly summary: string;
+  /** Whether it works for a store at `directory`, by trying, leaving nothing behind. */
+  probe(directory: string): Promise<Probe>;
+  /** Opens (and creates) the driver's directory; sweeps what a crash left of its own. */
+  open(directory: string): Promise<StorageDriver>;
+}

@@ -1,0 +1,63 @@
+/**
+ * Where an unpacked layer goes. A driver names its sink as data (a module and its options), so that the pipeline
+ * can open it on the thread it likes best. A sink is synchronous: it runs where the bytes are, and nothing waits.
+ */
+import type { TarEntry } from './entry.ts';
+
+/** Receives one layer, in the tar's order: for each entry `entry`, then its stored bytes by `data`. */
+export interface LayerSink {
+  /**
+   * Raw tar bytes in order, each before the entries that lie in it are announced; the buffer is the caller's and
+   * is reused after the call. Only sinks that keep the tar itself have it.
+   */
+  raw?(chunk: Uint8Array): void;
+  /** What a whiteout hides: `path` names the hidden file itself. Announced before nothing else of that entry. */
+  whiteout(path: Uint8Array): void;
+  /** The directory `path` hides all that lower layers have in it. May come after its children. */
+  opaque(path: Uint8Array): void;
+  entry(entry: TarEntry): void;
+  /** Stored bytes of the last entry announced; the buffer is reused after the call. Sinks with `raw` may lack it. */
+  data?(chunk: Uint8Array): void;
+  /** All entries were read and the tar was well formed. Makes the layer durable when `durable` was asked for. */
+  finish(): SinkResult;
+  /** Frees what is open; what was written is the driver's to remove. Idempotent, also after `finish`. */
+  close(): void;
+}
+
+/** What unpacking a layer came to. */
+export interface SinkResult {
+  /** Bytes that the layer occupies on disk, as `du` counts them where the sink can know it. */
+  readonly bytes: number;
+  readonly inodes: number;
+  /** Things worth telling, such as attributes that the file system could not hold. */
+  readonly warnings: readonly string[];
+}
+
+/** A sink as data: structured-cloneable, so that it can be sent to a worker. */
+export interface SinkPlan {
+  /** URL of a module that exports `openSink: OpenSink`. */
+  readonly module: string;
+  readonly options: unknown;
+  /** True when the sink changes its thread's root directory: it is then never opened on the main thread. */
+  readonly ownThread: boolean;
+}
+
+export type OpenSink = (options: unknown) => LayerSink;
+
+/** What a layer may not exceed; every bomb dies by one of them (LIMIT_EXCEEDED). */
+export interface LayerLimits {
+  /** Uncompressed bytes. */
+  readonly bytes: number;
+  readonly entries: number;
+  /** Bytes of one entry's PAX and GNU headers together. */
+  readonly headerBytes: number;
+  /** Bytes of one path. */
+  readonly pathBytes: number;
+}
+
+export const DEFAULT_LIMITS: LayerLimits = {
+  bytes: 1024 ** 4,
+  entries: 10_000_000,
+  headerBytes: 1024 ** 2,
+  pathBytes: 65_536,
+};

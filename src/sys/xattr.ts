@@ -1,0 +1,58 @@
+/** Extended attributes by raw bytes, never following a final symbolic link. xattr(7). */
+import { check, cstring, errnos, lastErrno, native, type PathLike } from './libc.ts';
+
+const cSet = native('int', 'lsetxattr', ['path', 'path', 'bytes', 'ulong', 'int']);
+const cGet = native('long', 'lgetxattr', ['path', 'path', 'bytes', 'ulong']);
+const cList = native('long', 'llistxattr', ['path', 'bytes', 'ulong']);
+const cRemove = native('int', 'lremovexattr', ['path', 'path']);
+const cFset = native('int', 'fsetxattr', ['int', 'path', 'bytes', 'ulong', 'int']);
+
+/** The kernel's own limits: a name's list and a value fit in 64 KiB each (XATTR_LIST_MAX, XATTR_SIZE_MAX). */
+const MAX = 65536;
+
+export function setXattr(path: PathLike, name: PathLike, value: Uint8Array): void {
+  check(cSet(cstring(path), cstring(name), value, value.length, 0), 'lsetxattr', path);
+}
+
+export function setXattrFd(fd: number, name: PathLike, value: Uint8Array): void {
+  check(cFset(fd, cstring(name), value, value.length, 0), 'fsetxattr', name);
+}
+
+/** The value, or undefined when the file has none of that name (or its file system has none at all). */
+export function getXattr(path: PathLike, name: PathLike): Buffer | undefined {
+  const value = scratch();
+  const length = cGet(cstring(path), cstring(name), value, MAX);
+  if (length >= 0) return Buffer.from(value.subarray(0, length));
+  if (lastErrno() === errnos.ENODATA || lastErrno() === errnos.EOPNOTSUPP) return undefined;
+  check(-1, 'lgetxattr', path);
+  return undefined;
+}
+
+/** Names in the kernel's order; empty where the file system has no extended attributes. */
+export function listXattrs(path: PathLike): Buffer[] {
+  const list = scratch();
+  const length = cList(cstring(path), list, MAX);
+  if (length === -1 && lastErrno() === errnos.EOPNOTSUPP) return [];
+  check(length, 'llistxattr', path);
+  const names: Buffer[] = [];
+  for (let start = 0; start < length; ) {
+    const end = list.indexOf(0, start);
+    names.push(Buffer.from(list.subarray(start, end)));
+    start = end + 1;
+  }
+  return names;
+}
+
+/** Removes an attribute; one that is not there is no error. */
+export function removeXattr(path: PathLike, name: PathLike): void {
+  if (cRemove(cstring(path), cstring(name)) === -1 && lastErrno() !== errnos.ENODATA) {
+    check(-1, 'lremovexattr', path);
+  }
+}
+
+let shared: Buffer | undefined;
+/** One buffer a thread: calls are synchronous and copy what they keep. */
+function scratch(): Buffer {
+  shared ??= Buffer.allocUnsafeSlow(MAX);
+  return shared;
+}
