@@ -95,9 +95,13 @@ export function formatReference(reference: Reference): string {
   return `${nameOf(reference)}${tag}${digest}`;
 }
 
-/** As people write it: Docker Hub's defaults left out. */
+/** As people write it: Docker Hub's defaults left out where parsing puts them back. */
 export function familiarReference(reference: Reference): string {
-  return formatReference(reference).replace(/^docker\.io\/(?:library\/(?=[^/]+$))?/, '');
+  const full = formatReference(reference);
+  const short = full.replace(/^docker\.io\/(?:library\/(?=[^/]+$))?/, '');
+  // `docker.io/a.b/c` must keep its registry: `a.b/c` would name a host.
+  const { registry, repository } = splitName(short.replace(/[:@].*$/, ''));
+  return registry === reference.registry && repository === reference.repository ? short : full;
 }
 
 /** The same repository, by digest: what a pull has verified. */
