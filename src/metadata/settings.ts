@@ -1,0 +1,68 @@
+/** Settings of the store itself (its driver), and counters: short ids, generations of names. */
+import type { Database } from './database.ts';
+
+export type SettingName = 'driver' | 'stacking' | 'uuid';
+/** `ids`: the last short id. `images`: changes of names so far. `layout`: the change that index.json shows. */
+export type CounterName = 'ids' | 'images' | 'layout';
+
+export class Settings {
+  readonly #db: Database;
+
+  constructor(db: Database) {
+    this.#db = db;
+  }
+
+  get(name: SettingName): string | undefined {
+    return this.#db.get<{ value: string }>('SELECT value FROM settings WHERE name = ?', name)?.value;
+  }
+
+  set(name: SettingName, value: string): void {
+    this.#db.run(
+      'INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+      name,
+      value,
+    );
+  }
+
+  /** Sets what is not set yet; the value that holds. */
+  setOnce(name: SettingName, value: string): string {
+    return this.#db.transaction(() => {
+      this.#db.run('INSERT INTO settings (name, value) VALUES (?, ?) ON CONFLICT DO NOTHING', name, value);
+      return this.get(name) ?? value;
+    });
+  }
+
+  counter(name: CounterName): number {
+    return this.#db.get<{ value: number }>('SELECT value FROM counters WHERE name = ?', name)?.value ?? 0;
+  }
+
+  setCounter(name: CounterName, value: number): void {
+    this.#db.run(
+      'INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = excluded.value',
+      name,
+      value,
+    );
+  }
+
+  /** Counts up by one; the new value. */
+  count(name: CounterName): number {
+    const row = this.#db.get<{ value: number }>(
+      'INSERT INTO counters (name, value) VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value',
+      name,
+    );
+    return row?.value ?? 0;
+  }
+
+  /**
+   * A short id for the driver, never given out before. The first one comes from the clock, so that ids of a store
+   * whose database was lost are not given out again.
+   */
+  newId(): string {
+    const row = this.#db.get<{ value: number }>(
+      'INSERT INTO counters (name, value) VALUES (?, ?) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value',
+      'ids',
+      Math.floor(Date.now() / 1000),
+    );
+    return (row?.value ?? 0).toString(36);
+  }
+}
