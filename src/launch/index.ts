@@ -1,0 +1,23 @@
+/** The launcher's door: what the composition root and the command line call. */
+export { ALL_CAPABILITIES, type CapabilityName, DEFAULT_CAPABILITIES } from './capabilities.ts';
+export type { HierarchyView } from './cgroups/view.ts';
+export { exitStatusOf, LaunchError } from './errors.ts';
+export type {
+  BootedInit,
+  BootOptions,
+  Container,
+  ContainerState,
+  ContainerStatus,
+  ExitResult,
+  ForegroundIO,
+  Launcher,
+  LogEntry,
+  LogOptions,
+  RunningProcess,
+  StatsOptions,
+  StopOptions,
+  TerminalIO,
+} from './launcher.ts';
+export type { ExecOptions, RunOptions } from './run-options.ts';
+export type * from './spec.ts';
+export type { ContainerStats } from './stats.ts';
