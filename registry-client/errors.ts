@@ -1,0 +1,115 @@
+/**
+ * What can go wrong between here and a registry. A RegistryError is a TslayerError that also knows the status, the
+ * registry's own codes and whether trying again makes sense. Its texts hold no query, no user info and no secret.
+ */
+import { type ErrorCode, TslayerError } from '../src/errors.ts';
+
+export interface RegistryErrorDetails {
+  readonly hint?: string | undefined;
+  readonly cause?: unknown;
+  readonly status?: number;
+  /** `MANIFEST_UNKNOWN`, `DENIED`… as the registry says. */
+  readonly wireCodes?: readonly string[];
+  readonly retryAfterMs?: number | undefined;
+  readonly temporary?: boolean;
+}
+
+export class RegistryError extends TslayerError {
+  readonly status: number | undefined;
+  readonly wireCodes: readonly string[];
+  readonly retryAfterMs: number | undefined;
+  /** The same request may succeed later. */
+  readonly temporary: boolean;
+
+  constructor(code: ErrorCode, message: string, details: RegistryErrorDetails = {}) {
+    super(code, message, { hint: details.hint, cause: details.cause });
+    this.status = details.status;
+    this.wireCodes = details.wireCodes ?? [];
+    this.retryAfterMs = details.retryAfterMs;
+    this.temporary = details.temporary ?? false;
+  }
+}
+
+const RETRIED = new Set([408, 429, 500, 502, 503, 504]);
+
+/** The error of an answer that is not the wanted one. `said` is the registry's own explanation, already harmless. */
+export function statusError(
+  what: string,
+  place: string,
+  status: number,
+  said: Said,
+  retryAfterMs?: number,
+): RegistryError {
+  const reason = said.message === '' ? '' : `: ${said.message}`;
+  return new RegistryError(codeOfStatus(status), `${what}: ${place} answered ${status}${reason}`, {
+    status,
+    wireCodes: said.codes,
+    retryAfterMs,
+    temporary: RETRIED.has(status),
+    hint: hintOfStatus(status, said.codes),
+  });
+}
+
+export interface Said {
+  readonly codes: readonly string[];
+  readonly message: string;
+}
+
+function codeOfStatus(status: number): ErrorCode {
+  if (status === 401 || status === 403 || status === 407) return 'DENIED';
+  if (status === 404 || status === 410) return 'NOT_FOUND';
+  if (status === 413) return 'LIMIT_EXCEEDED';
+  if (status === 405 || status === 501) return 'UNSUPPORTED';
+  if (status === 429 || status === 408 || status >= 500) return 'NETWORK';
+  return 'FAILED';
+}
+
+function hintOfStatus(status: number, codes: readonly string[]): string | undefined {
+  if (status === 401 || status === 403) return 'the repository may not exist, or `tslayer login` may be needed';
+  if (status === 429) return 'the registry limits how often it is asked; wait, or log in for a higher limit';
+  if (status === 407) return 'the proxy wants credentials: write them into HTTPS_PROXY';
+  if (codes.includes('NAME_UNKNOWN')) return 'check the name of the repository';
+  return undefined;
+}
+
+const DNS = new Set(['ENOTFOUND', 'EAI_AGAIN', 'EAI_NODATA', 'EAI_FAIL', 'EAI_NONAME']);
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'the connection was reset',
+  EPIPE: 'the connection was closed',
+  ETIMEDOUT: 'the connection timed out',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'the network is unreachable',
+  ERR_STREAM_PREMATURE_CLOSE: 'the connection was closed early',
+  HPE_HEADER_OVERFLOW: 'the answer has too many headers',
+};
+
+/** A failed exchange (no answer, or a broken one) as an error; `NETWORK`, worth another try unless it is TLS. */
+export function transportError(what: string, place: string, error: unknown): TslayerError {
+  if (error instanceof TslayerError) return error;
+  const code = errnoIn(error);
+  if (isCertificateProblem(code, error)) {
+    return new RegistryError('NETWORK', `${what}: ${place}: its certificate is not trusted (${code})`, {
+      cause: error,
+      hint: 'give its authority in certs.d/HOST/ca.crt, or allow it with --insecure',
+    });
+  }
+  const reason = DNS.has(code)
+    ? 'the host name cannot be resolved'
+    : (REASONS[code] ?? (code || 'the connection failed'));
+  return new RegistryError('NETWORK', `${what}: ${place}: ${reason}`, { cause: error, temporary: true });
+}
+
+function isCertificateProblem(code: string, error: unknown): boolean {
+  if (/^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT|ERR_SSL_)/.test(code) || code === 'EPROTO')
+    return true;
+  return error instanceof Error && /certificate/i.test(error.message) && code.startsWith('ERR_OSSL');
+}
+
+/** The first errno or OpenSSL code in an error, its causes and its parts (happy eyeballs gives an AggregateError). */
+export function errnoIn(error: unknown, depth = 0): string {
+  if (typeof error !== 'object' || error === null || depth > 4) return '';
+  if ('code' in error && typeof error.code === 'string' && error.code !== '') return error.code;
+  const inner = error instanceof AggregateError ? error.errors[0] : 'cause' in error ? error.cause : undefined;
+  return errnoIn(inner, depth + 1);
+}

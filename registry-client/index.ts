@@ -1,0 +1,26 @@
+/** A client for OCI registries, usable without the rest of tslayer: see README.md. */
+export { anonymous, type Credential, type CredentialSource, staticCredential } from './auth/credentials.ts';
+export type {
+  BlobStream,
+  EndpointPlan,
+  FetchBlobOptions,
+  FetchedManifest,
+  PushBlobOptions,
+  PushOutcome,
+  RateLimit,
+  RegistryClient,
+  Repository,
+  ResolvedManifest,
+  UploadSource,
+} from './client.ts';
+export { RegistryError } from './errors.ts';
+export {
+  DEFAULT_LIMITS,
+  DEFAULT_RETRY,
+  DEFAULT_TIMEOUTS,
+  type Limits,
+  type RegistryClientOptions,
+  type RetryPolicy,
+  type Timeouts,
+} from './options.ts';
+export { createRegistryClient } from './registry-client.ts';
