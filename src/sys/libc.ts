@@ -7,7 +7,7 @@
  */
 import { constants } from 'node:os';
 import { getSystemErrorMap } from 'node:util';
-import koffi from 'koffi';
+import { koffi } from './koffi.ts';
 
 /** A path or name: text, or raw bytes without the final NUL. */
 export type PathLike = string | Uint8Array;
