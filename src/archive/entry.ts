@@ -35,6 +35,8 @@ export interface TarEntry {
   readonly uid: number;
   readonly gid: number;
   readonly mtime: Timestamp;
+  /** Last access, where the tar tells it (PAX). */
+  readonly atime?: Timestamp;
   /** Length of the file as readers see it, bytes (sparse files: with their holes); 0 unless `type` is file. */
   readonly size: number;
   /** Symlink: the target's bytes as they are. Hard link: a path of the same form as `path`. Else empty. */
