@@ -28,18 +28,22 @@ export interface Ingest extends AsyncDisposable {
   discard(): void;
 }
 
+export interface IngestOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Called again and again while another process writes the blob, with the bytes it has so far. */
+  readonly onWait?: (bytes: number) => void;
+}
+
 export interface BlobStore {
   stat(digest: Digest): BlobInfo | undefined;
   /** Absolute path of a blob that is there. */
   path(digest: Digest): string;
+  /** Bytes from `start` up to, not including, `end`. */
   open(digest: Digest, range?: { readonly start: number; readonly end?: number }): AsyncIterable<Uint8Array>;
   /** A small blob whole (manifest, config), verified again. */
   read(digest: Digest): Promise<Uint8Array>;
   /** Waits for another process's ingest of the same digest; undefined when that one finished it. */
-  ingest(
-    descriptor: Descriptor,
-    options?: { readonly signal?: AbortSignal | undefined; readonly onWait?: () => void },
-  ): Promise<Ingest | undefined>;
+  ingest(descriptor: Descriptor, options?: IngestOptions): Promise<Ingest | undefined>;
   /** Stores bytes held in memory, after checking them against the digest. */
   put(digest: Digest, bytes: Uint8Array): Promise<BlobInfo>;
   remove(digest: Digest): Promise<void>;

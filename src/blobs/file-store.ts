@@ -1,0 +1,182 @@
+/**
+ * The blob store on disk: blobs/ALGORITHM/HEX for what is whole and verified, ingest/ALGORITHM-HEX for what is not
+ * yet (see file-ingest.ts). A blob's life: temp → hash while writing → fdatasync → rename → fsync of the directory.
+ */
+import { createReadStream, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { asTslayerError, TslayerError, throwIfAborted } from '../errors.ts';
+import type { Descriptor } from '../oci/descriptor.ts';
+import { type Digest, isDigest, verifyBytes } from '../oci/digest.ts';
+import { blobPath, ingestPath, type StorePaths } from '../store-layout.ts';
+import type { FileLock } from '../sys/locks.ts';
+import type { BlobInfo, BlobStore, Ingest, IngestOptions } from './blob-store.ts';
+import { DirectorySync } from './directory-sync.ts';
+import { FileIngest } from './file-ingest.ts';
+
+const READ_BYTES = 1024 * 1024;
+/** `read` is for manifests and configs, which trusted clients limit to 4 MiB. */
+const MAX_WHOLE_BYTES = 16 * 1024 * 1024;
+
+export interface FileBlobStoreOptions {
+  /** Default true: a blob is on the disk before its name is. */
+  readonly durable?: boolean;
+}
+
+export class FileBlobStore implements BlobStore {
+  readonly #paths: StorePaths;
+  readonly #durable: boolean;
+  readonly #directories = new Map<string, DirectorySync>();
+
+  constructor(paths: StorePaths, options: FileBlobStoreOptions = {}) {
+    this.#paths = paths;
+    this.#durable = options.durable ?? true;
+  }
+
+  path(digest: Digest): string {
+    return blobPath(this.#paths, digest);
+  }
+
+  stat(digest: Digest): BlobInfo | undefined {
+    const found = statSync(this.path(digest), { throwIfNoEntry: false });
+    return found?.isFile() ? { digest, size: found.size } : undefined;
+  }
+
+  async *open(digest: Digest, range: { start: number; end?: number } = { start: 0 }): AsyncIterable<Uint8Array> {
+    // `end` is exclusive here, as in slice; streams count inclusively.
+    if (range.end !== undefined && range.end <= range.start) return;
+    const end = range.end === undefined ? {} : { end: range.end - 1 };
+    const stream = createReadStream(this.path(digest), { start: range.start, ...end, highWaterMark: READ_BYTES });
+    try {
+      for await (const chunk of stream) yield chunk as Buffer;
+    } catch (error) {
+      throw asTslayerError(error, `cannot read blob ${digest}`);
+    }
+  }
+
+  async read(digest: Digest): Promise<Uint8Array> {
+    const info = this.stat(digest);
+    if (info === undefined) throw new TslayerError('NOT_FOUND', `blob ${digest} is not in the store`);
+    if (info.size > MAX_WHOLE_BYTES) {
+      throw new TslayerError('LIMIT_EXCEEDED', `blob ${digest} has ${info.size} bytes, too many to be read whole`);
+    }
+    const bytes = readFileSync(this.path(digest));
+    verifyBytes(bytes, digest, 'a stored blob is damaged');
+    return bytes;
+  }
+
+  async ingest(descriptor: Descriptor, options: IngestOptions = {}): Promise<Ingest | undefined> {
+    const { digest, size } = descriptor;
+    if (this.#present(digest, size)) return undefined;
+    const lock = await this.#lock(digest, options);
+    try {
+      if (this.#present(digest, size)) {
+        rmSync(lock.path, { force: true });
+        lock[Symbol.dispose]();
+        return undefined;
+      }
+      const target = this.path(digest);
+      const ingest = new FileIngest({ descriptor, lock, target, directory: this.#directory(dirname(target)) });
+      await ingest.takeOver(options.signal);
+      return ingest;
+    } catch (error) {
+      if (statSync(lock.path, { throwIfNoEntry: false })?.size === 0) rmSync(lock.path, { force: true });
+      lock[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  async put(digest: Digest, bytes: Uint8Array): Promise<BlobInfo> {
+    verifyBytes(bytes, digest, 'blob');
+    await using ingest = await this.ingest({ mediaType: 'application/octet-stream', digest, size: bytes.length });
+    if (ingest === undefined) return { digest, size: bytes.length };
+    ingest.restart();
+    ingest.write(bytes);
+    return await ingest.commit();
+  }
+
+  async remove(digest: Digest): Promise<void> {
+    rmSync(this.path(digest), { force: true });
+  }
+
+  /**
+   * Keeps every writer of this digest out while it is held; undefined when one is at work. For removing: whoever
+   * wants the blob afterwards sees that it is gone.
+   */
+  async hold(digest: Digest): Promise<Disposable | undefined> {
+    const { tryLock } = await import('../sys/locks.ts');
+    const lock = tryLock(ingestPath(this.#paths, digest));
+    if (lock === undefined) return undefined;
+    return {
+      [Symbol.dispose]() {
+        if (statSync(lock.path, { throwIfNoEntry: false })?.size === 0) rmSync(lock.path, { force: true });
+        lock[Symbol.dispose]();
+      },
+    };
+  }
+
+  async *list(): AsyncIterable<BlobInfo> {
+    for (const algorithm of ['sha256', 'sha512']) {
+      const names = await readdir(`${this.#paths.blobs}/${algorithm}`).catch(noneWhenMissing);
+      for (const name of names) {
+        const digest = `${algorithm}:${name}`;
+        const info = isDigest(digest) ? this.stat(digest) : undefined;
+        if (info) yield info;
+      }
+    }
+  }
+
+  /** Partial blobs that an earlier process left or another one is writing. */
+  async *listPartial(): AsyncIterable<BlobInfo & { readonly modifiedAt: number; readonly bytesOnDisk: number }> {
+    for (const name of await readdir(this.#paths.ingest).catch(noneWhenMissing)) {
+      const digest = name.replace('-', ':');
+      const found = isDigest(digest) && statSync(`${this.#paths.ingest}/${name}`, { throwIfNoEntry: false });
+      if (found) yield { digest, size: found.size, modifiedAt: found.mtimeMs, bytesOnDisk: found.blocks * 512 };
+    }
+  }
+
+  /** Removes a partial blob unless it is being written. */
+  async removePartial(digest: Digest): Promise<boolean> {
+    const { tryLock } = await import('../sys/locks.ts');
+    using lock = tryLock(ingestPath(this.#paths, digest));
+    if (lock) rmSync(lock.path, { force: true });
+    return lock !== undefined;
+  }
+
+  /** A digest has one size: a descriptor that says otherwise lies, or the disk does. */
+  #present(digest: Digest, size: number): boolean {
+    const info = this.stat(digest);
+    if (info === undefined || info.size === size) return info !== undefined;
+    throw new TslayerError('SIZE_MISMATCH', `blob ${digest} has ${info.size} bytes, its descriptor says ${size}`, {
+      hint: 'if the store is damaged, fsck finds it',
+    });
+  }
+
+  async #lock(digest: Digest, options: IngestOptions): Promise<FileLock> {
+    const { tryLock } = await import('../sys/locks.ts');
+    const path = ingestPath(this.#paths, digest);
+    for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
+      throwIfAborted(options.signal);
+      const held = tryLock(path);
+      if (held) return held;
+      options.onWait?.(statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+      await delay(pause);
+    }
+  }
+
+  #directory(path: string): DirectorySync | undefined {
+    let known = this.#directories.get(path);
+    if (known === undefined) {
+      mkdirSync(path, { recursive: true, mode: 0o700 });
+      known = new DirectorySync(path);
+      this.#directories.set(path, known);
+    }
+    return this.#durable ? known : undefined;
+  }
+}
+
+function noneWhenMissing(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'ENOENT') return [];
+  throw asTslayerError(error, 'cannot list blobs');
+}

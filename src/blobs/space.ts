@@ -1,0 +1,22 @@
+/** Free space: looked at before a write begins and while it goes on, so that a disk is never filled to the last byte. */
+import { statfsSync } from 'node:fs';
+import prettyBytes from 'pretty-bytes';
+import { TslayerError } from '../errors.ts';
+
+/** Left free for the metadata, which must be able to say that the rest was full. Bytes. */
+export const RESERVE_BYTES: number = 4 * 1024 * 1024;
+
+export function freeBytes(directory: string): number {
+  const { bavail, bsize } = statfsSync(directory);
+  return bavail * bsize;
+}
+
+/** Throws NO_SPACE unless `bytes` more fit beside the reserve. */
+export function requireSpace(directory: string, bytes: number, what: string): void {
+  const free = freeBytes(directory);
+  if (free >= bytes + RESERVE_BYTES) return;
+  const have = prettyBytes(Math.max(0, free - RESERVE_BYTES));
+  throw new TslayerError('NO_SPACE', `${what} needs ${prettyBytes(bytes)}, ${directory} has ${have} free`, {
+    hint: 'remove images with rmi, collect with gc, or put the store elsewhere with --root',
+  });
+}
