@@ -33,7 +33,10 @@ export function listXattrs(path: PathLike): Buffer[] {
   const list = scratch();
   const length = cList(cstring(path), list, MAX);
   if (length === -1 && lastErrno() === errnos.EOPNOTSUPP) return [];
-  check(length, 'llistxattr', path);
+  return splitNames(list, check(length, 'llistxattr', path));
+}
+
+function splitNames(list: Buffer, length: number): Buffer[] {
   const names: Buffer[] = [];
   for (let start = 0; start < length; ) {
     const end = list.indexOf(0, start);
@@ -55,4 +58,25 @@ let shared: Buffer | undefined;
 function scratch(): Buffer {
   shared ??= Buffer.allocUnsafeSlow(MAX);
   return shared;
+}
+
+const cFget = native('long', 'fgetxattr', ['int', 'path', 'bytes', 'ulong']);
+const cFlist = native('long', 'flistxattr', ['int', 'bytes', 'ulong']);
+
+/** As getXattr, of an open file (not one opened with O_PATH). */
+export function getXattrFd(fd: number, name: PathLike): Buffer | undefined {
+  const value = scratch();
+  const length = cFget(fd, cstring(name), value, MAX);
+  if (length >= 0) return Buffer.from(value.subarray(0, length));
+  if (lastErrno() === errnos.ENODATA || lastErrno() === errnos.EOPNOTSUPP) return undefined;
+  check(-1, 'fgetxattr', name);
+  return undefined;
+}
+
+/** As listXattrs, of an open file. */
+export function listXattrsFd(fd: number): Buffer[] {
+  const list = scratch();
+  const length = cFlist(fd, list, MAX);
+  if (length === -1 && lastErrno() === errnos.EOPNOTSUPP) return [];
+  return splitNames(list, check(length, 'flistxattr'));
 }
