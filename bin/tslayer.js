@@ -1,0 +1,53 @@
+#!/usr/bin/env node
+/**
+ * The executable. Kept to syntax that Node 12 parses, so that an old Node gets a sentence instead of a SyntaxError;
+ * everything else is behind one import. `--version` is answered here, before anything is loaded.
+ */
+import { existsSync, readFileSync } from 'node:fs';
+import * as nodeModule from 'node:module';
+import { join } from 'node:path';
+
+const NEEDED = [22, 15];
+
+function nodeIsTooOld() {
+  const version = process.versions.node.split('.').map(Number);
+  return version[0] < NEEDED[0] || (version[0] === NEEDED[0] && version[1] < NEEDED[1]);
+}
+
+function packageVersion() {
+  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+}
+
+/**
+ * Compiled code is cached between runs, but never in the shared temporary directory that Node would take: what lies
+ * there could have been planted by another user, and it is run.
+ */
+function cacheDirectory() {
+  if (process.getuid && process.getuid() === 0) return '/var/cache/tslayer/node';
+  const base = process.env.XDG_CACHE_HOME || (process.env.HOME && join(process.env.HOME, '.cache'));
+  return base && join(base, 'tslayer', 'node');
+}
+
+function start() {
+  const directory = cacheDirectory();
+  if (nodeModule.enableCompileCache && !process.env.NODE_COMPILE_CACHE && directory) {
+    nodeModule.enableCompileCache(directory);
+  }
+  const built = new URL('../dist/src/cli/main.js', import.meta.url);
+  if (!existsSync(built)) {
+    process.stderr.write('tslayer: this copy was not built\nhint: run npm run build in its directory\n');
+    process.exit(1);
+  }
+  import(built.href).then((main) => main.runProcess(process.argv.slice(2)));
+}
+
+if (nodeIsTooOld()) {
+  process.stderr.write(
+    `tslayer: Node ${NEEDED.join('.')} or newer is needed, this is ${process.versions.node} (${process.execPath})\n`,
+  );
+  process.exit(6);
+} else if (process.argv.length === 3 && (process.argv[2] === '--version' || process.argv[2] === '-V')) {
+  process.stdout.write(`tslayer ${packageVersion()}\n`);
+} else {
+  start();
+}

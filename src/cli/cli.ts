@@ -1,0 +1,83 @@
+/** What a command has at hand: the streams, the user's wish to stop, and the library. */
+import type { OperationOptions } from '../progress.ts';
+import type { GlobalOptions } from './globals.ts';
+import { Output } from './output.ts';
+import type { Interruption } from './signals.ts';
+
+type Library = typeof import('../index.ts');
+type Tslayer = Awaited<ReturnType<Library['openTslayer']>>;
+
+export class Cli implements AsyncDisposable {
+  readonly globals: GlobalOptions;
+  readonly output: Output;
+  readonly interruption: Interruption;
+  /** That of the program which a command ran. */
+  exitStatus = 0;
+  #tslayer: Promise<Tslayer> | undefined;
+
+  constructor(globals: GlobalOptions, interruption: Interruption) {
+    this.globals = globals;
+    this.interruption = interruption;
+    this.output = new Output({
+      json: globals.json === true,
+      quiet: globals.quiet === true,
+      logLevel: globals.debug ? 'debug' : globals.logLevel,
+      color: globals.color,
+    });
+  }
+
+  get json(): boolean {
+    return this.output.options.json;
+  }
+
+  get quiet(): boolean {
+    return this.output.options.quiet;
+  }
+
+  get signal(): AbortSignal {
+    return this.interruption.signal;
+  }
+
+  /** The store, opened at the first call and closed after the command. */
+  open(): Promise<Tslayer> {
+    this.#tslayer ??= this.#openLibrary();
+    return this.#tslayer;
+  }
+
+  async #openLibrary(): Promise<Tslayer> {
+    const { openTslayer } = await import('../index.ts');
+    const { root, driver, config, plainHttp, insecure } = this.globals;
+    const { output } = this;
+    return openTslayer({
+      root,
+      driver,
+      config,
+      plainHttp: plainHttp === true,
+      insecure: insecure === true,
+      onWarning: (message) => output.message(message, 'warn'),
+      ...(output.shows('debug') && { trace: (line: string) => output.message(line, 'debug') }),
+    });
+  }
+
+  /** Does a long operation with its progress on display. */
+  async working<T>(work: (options: OperationOptions) => Promise<T>): Promise<T> {
+    const { openProgress } = await import('./progress/view.ts');
+    const view = openProgress(this.output);
+    try {
+      return await work({ signal: this.signal, onProgress: view.onProgress });
+    } finally {
+      view.finish();
+    }
+  }
+
+  /** The end of a long operation: an event for programs, a line for people. */
+  result(value: object, line?: string): void {
+    if (this.json) this.output.event({ type: 'result', ...value });
+    else if (line !== undefined) this.output.line(line);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const tslayer = await this.#tslayer?.catch(() => undefined);
+    await tslayer?.close();
+  }
+}

@@ -1,0 +1,112 @@
+/** The command line's frame: finds the command, parses its words, runs it, and turns what happened into a status. */
+import { Command, CommanderError } from 'commander';
+import { asTslayerError, TslayerError } from '../errors.ts';
+import { Cli } from './cli.ts';
+import type { CommandEntry } from './command.ts';
+import { exitStatusOf, READER_GONE } from './exit-status.ts';
+import { addGlobals, type GlobalOptions, splitCommand } from './globals.ts';
+import { Output } from './output.ts';
+import { COMMANDS, findCommand } from './registry.ts';
+import { Interruption } from './signals.ts';
+
+/** Runs the process to its end. Nothing is left to wait for: what is open was closed by the command. */
+export async function runProcess(argv: readonly string[]): Promise<never> {
+  process.exit(await main(argv));
+}
+
+/** @returns the exit status */
+export async function main(argv: readonly string[]): Promise<number> {
+  const { name, rest } = splitCommand(argv);
+  const early = new Output({ json: argv.includes('--json'), quiet: false, logLevel: 'info', color: useColor() });
+  try {
+    if (name === undefined || name === 'help') return await showHelp(rest);
+    const entry = findCommand(name);
+    return await runCommand(entry, rest);
+  } catch (error) {
+    const failure = asFailure(error);
+    early.error(failure);
+    return exitStatusOf(failure.code);
+  }
+}
+
+async function runCommand(entry: CommandEntry, words: readonly string[]): Promise<number> {
+  const command = await entry.load();
+  const parser = new Command(`tslayer ${entry.name}`).description(entry.summary);
+  command.define(parser);
+  addGlobals(parser);
+  if (!parse(parser, words)) return 0;
+  const options = parser.opts<GlobalOptions>();
+  using interruption = new Interruption();
+  const cli = new Cli({ ...options, color: options.color && useColor() }, interruption);
+  watchReader(interruption);
+  try {
+    await finish(cli, () => command.run(cli, parser.processedArgs, options));
+    return cli.exitStatus;
+  } catch (error) {
+    if (interruption.readerGone) return READER_GONE;
+    const failure = asFailure(error);
+    cli.output.error(failure);
+    if (failure.code === 'ABORTED') return interruption.exitStatus ?? exitStatusOf('ABORTED');
+    return failure.code === 'INVALID_ARGUMENT'
+      ? exitStatusOf(failure.code)
+      : (entry.failure ?? exitStatusOf(failure.code));
+  }
+}
+
+/** Runs, and closes what was opened; a failed close never hides the first error. */
+async function finish(cli: Cli, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    await cli[Symbol.asyncDispose]().catch(() => undefined);
+    throw error;
+  }
+  await cli[Symbol.asyncDispose]();
+}
+
+/** @returns false when help was asked for and given */
+function parse(parser: Command, words: readonly string[]): boolean {
+  parser.exitOverride().configureOutput({ writeErr: () => undefined });
+  try {
+    parser.parse(words, { from: 'user' });
+    return true;
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) return false;
+    throw error;
+  }
+}
+
+async function showHelp(words: readonly string[]): Promise<number> {
+  const topic = words.find((word) => !word.startsWith('-'));
+  if (topic !== undefined) return runCommand(findCommand(topic), ['--help']);
+  const { overview } = await import('./help.ts');
+  const asked = words.some((word) => word === '-h' || word === '--help') || words.length === 0;
+  const unknown = words.find((word) => word.startsWith('-') && word !== '-h' && word !== '--help');
+  if (!asked && unknown !== undefined) {
+    throw new TslayerError('INVALID_ARGUMENT', `no command was named, only ${unknown}`, { hint: 'see tslayer --help' });
+  }
+  process.stdout.write(overview(COMMANDS));
+  return 0;
+}
+
+/** commander's complaints in our own form. */
+function asFailure(error: unknown): TslayerError {
+  if (!(error instanceof CommanderError)) return asTslayerError(error);
+  const [message = '', suggestion] = error.message.replace(/^error: /, '').split('\n');
+  const hint = suggestion?.replace(/^\(|\)$/g, '').replace(/^Did you mean /, 'did you mean ');
+  return new TslayerError('INVALID_ARGUMENT', message, { hint: hint ?? 'see --help' });
+}
+
+function useColor(): boolean {
+  return process.stderr.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
+}
+
+/** A closed pipe ends the operation without a word: `tslayer images | head -1` is no failure. */
+function watchReader(interruption: Interruption): void {
+  const onError = (error: NodeJS.ErrnoException): void => {
+    if (error.code !== 'EPIPE') throw error;
+    interruption.readerLeft();
+  };
+  process.stdout.on('error', onError);
+  process.stderr.on('error', onError);
+}

@@ -1,0 +1,105 @@
+/**
+ * The two streams. Results go to stdout, everything else to stderr; with --json, stdout carries JSON and nothing
+ * else. Text of strangers (labels, names, a server's messages) is made harmless here, at the last moment.
+ */
+import { fstatSync } from 'node:fs';
+import { styleText } from 'node:util';
+import type { TslayerError } from '../errors.ts';
+import { printable } from './format.ts';
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
+export const LOG_LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
+
+export interface OutputOptions {
+  readonly json: boolean;
+  readonly quiet: boolean;
+  readonly logLevel: LogLevel;
+  readonly color: boolean;
+}
+
+type Style = Parameters<typeof styleText>[0];
+
+export class Output {
+  readonly options: OutputOptions;
+
+  constructor(options: OutputOptions) {
+    this.options = options;
+  }
+
+  /** A line of the result. */
+  line(text: string): void {
+    process.stdout.write(`${printable(text)}\n`);
+  }
+
+  /** Bytes of the result as they are: a file, a log. */
+  raw(bytes: Uint8Array | string): boolean {
+    return process.stdout.write(bytes);
+  }
+
+  /** One document for a listing (indented: people read it, too), or one line of a stream of events. */
+  document(value: unknown): void {
+    process.stdout.write(`${JSON.stringify(value, toJson, 2)}\n`);
+  }
+
+  event(value: unknown): void {
+    process.stdout.write(`${JSON.stringify(value, toJson)}\n`);
+  }
+
+  /** Rows under headers. Nothing but the headers when there are no rows, as docker does. */
+  async table(headers: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {
+    const { renderTable } = await import('./table.ts');
+    process.stdout.write(renderTable(headers, rows));
+  }
+
+  /** A message on stderr, for people. */
+  message(text: string, level: LogLevel = 'info'): void {
+    if (!this.shows(level)) return;
+    const label = level === 'warn' ? `${this.#style('yellow', 'warning:')} ` : '';
+    process.stderr.write(`${label}${printable(text)}\n`);
+  }
+
+  shows(level: LogLevel): boolean {
+    const limit = this.options.quiet ? 'error' : this.options.logLevel;
+    return LOG_LEVELS.indexOf(level) <= LOG_LEVELS.indexOf(limit);
+  }
+
+  /** One line and perhaps a hint. With --json a last event on stdout, and on stderr unless both are one stream. */
+  error(error: TslayerError): void {
+    if (this.options.json) {
+      const { code, message, hint } = error;
+      const event = { type: 'error', code, message, ...(hint !== undefined && { hint }) };
+      this.event(event);
+      if (!sameStream(1, 2)) process.stderr.write(`${JSON.stringify(event)}\n`);
+    } else {
+      process.stderr.write(`${this.#style('red', 'tslayer:')} ${printable(error.message)}\n`);
+      if (error.hint) process.stderr.write(`${this.#style('cyan', 'hint:')} ${printable(error.hint)}\n`);
+    }
+    if (this.options.logLevel === 'debug') process.stderr.write(`${stackOf(error)}\n`);
+  }
+
+  #style(style: Style, text: string): string {
+    return this.options.color ? styleText(style, text, { stream: process.stderr }) : text;
+  }
+}
+
+/** JSON has no bigint and no Map: both have one obvious spelling. */
+function toJson(_key: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value);
+  if (value instanceof Map) return Object.fromEntries(value);
+  return value;
+}
+
+function sameStream(a: number, b: number): boolean {
+  try {
+    const [one, other] = [fstatSync(a), fstatSync(b)];
+    return one.dev === other.dev && one.ino === other.ino && one.rdev === other.rdev;
+  } catch {
+    return false;
+  }
+}
+
+function stackOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause === undefined ? '' : `\ncaused by ${stackOf(error.cause)}`;
+  return `${error.stack ?? error.message}${cause}`;
+}
