@@ -1,0 +1,88 @@
+/**
+ * Receives a layer and writes it as one EROFS image: the tar as it comes, right behind the head, then the metadata
+ * that points into it. Runs on whatever thread the bytes are on; nothing is created but the one file.
+ */
+import { closeSync, fdatasyncSync, fstatSync, openSync } from 'node:fs';
+import type { TarEntry } from '../../src/archive/entry.ts';
+import { DEFAULT_LIMITS, type LayerSink, type OpenSink, type SinkResult } from '../../src/archive/sink.ts';
+import { asTslayerError, TslayerError } from '../../src/errors.ts';
+import { HEAD_SIZE } from './format/layout.ts';
+import { LayerTree } from './tree/layer-tree.ts';
+import { finishImage } from './write/image.ts';
+import { writeAll } from './write/piece-writer.ts';
+
+export interface ErofsSinkOptions {
+  /** The file to write; it exists already, empty. */
+  readonly path: string;
+  /** The layer's id: its image's UUID comes from it. */
+  readonly name: string;
+  /** Whether `finish` waits until all is on disk. */
+  readonly durable: boolean;
+}
+
+/** What `finish` returns: the driver needs to know about the root. */
+export interface ErofsSinkResult extends SinkResult {
+  /** The layer's root is opaque: it hides all layers below it. */
+  readonly opaqueRoot: boolean;
+}
+
+export class ErofsSink implements LayerSink {
+  readonly #options: ErofsSinkOptions;
+  readonly #tree: LayerTree = new LayerTree(DEFAULT_LIMITS.entries);
+  #fd: number | undefined;
+  #end: number = HEAD_SIZE;
+
+  constructor(options: ErofsSinkOptions) {
+    this.#options = options;
+    this.#fd = openSync(options.path, 'r+');
+  }
+
+  raw(chunk: Uint8Array): void {
+    try {
+      writeAll(this.#open, chunk, this.#end);
+    } catch (error) {
+      throw asTslayerError(error, 'cannot write the layer');
+    }
+    this.#end += chunk.length;
+  }
+
+  whiteout(path: Uint8Array): void {
+    this.#tree.whiteout(path);
+  }
+
+  opaque(path: Uint8Array): void {
+    this.#tree.opaque(path);
+  }
+
+  entry(entry: TarEntry): void {
+    this.#tree.add(entry);
+  }
+
+  finish(): ErofsSinkResult {
+    const fd = this.#open;
+    try {
+      finishImage(fd, this.#tree, this.#end, this.#options.name);
+      if (this.#options.durable) fdatasyncSync(fd);
+      return {
+        bytes: fstatSync(fd).blocks * 512,
+        inodes: 1,
+        warnings: this.#tree.warnings,
+        opaqueRoot: this.#tree.opaqueRoot,
+      };
+    } catch (error) {
+      throw asTslayerError(error, 'cannot write the layer');
+    }
+  }
+
+  close(): void {
+    if (this.#fd !== undefined) closeSync(this.#fd);
+    this.#fd = undefined;
+  }
+
+  get #open(): number {
+    if (this.#fd === undefined) throw new TslayerError('FAILED', 'the layer is closed already');
+    return this.#fd;
+  }
+}
+
+export const openSink: OpenSink = (options) => new ErofsSink(options as ErofsSinkOptions);

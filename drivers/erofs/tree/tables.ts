@@ -1,0 +1,121 @@
+/**
+ * The rows of a tree as columns of typed arrays: some 100 bytes an entry where objects take 660. A row is a number;
+ * row 0 of each table is special and described there.
+ */
+
+type Column = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
+
+function widened<C extends Column>(column: C, rows: number): C {
+  const grown = new (column.constructor as new (length: number) => C)(rows);
+  grown.set(column as never);
+  return grown;
+}
+
+const FIRST = 256;
+
+/** Inodes. Row 0 is the whiteout: a character device 0:0 that all whiteouts of the layer share. */
+export class InodeTable {
+  count = 0;
+  #capacity: number = FIRST;
+  /** Type and permissions, as st_mode; 0o020000 for row 0. */
+  mode: Uint16Array<ArrayBuffer> = new Uint16Array(FIRST);
+  uid: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  gid: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  seconds: Float64Array<ArrayBuffer> = new Float64Array(FIRST);
+  nanoseconds: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  size: Float64Array<ArrayBuffer> = new Float64Array(FIRST);
+  /** File: first block, or row of the sparse map; directory: its row; symlink: arena offset; device: number. */
+  place: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  /** Data layout (LAYOUT_*). */
+  layout: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST);
+  links: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  /** Arena offset of the encoded attributes, 0 for none. */
+  xattrAt: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  xattrBytes: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  /** Slot in the image; 0 until the layout is settled. */
+  nid: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+
+  add(): number {
+    if (this.count === this.#capacity) this.#grow();
+    return this.count++;
+  }
+
+  #grow(): void {
+    const rows = this.#capacity * 2;
+    this.#capacity = rows;
+    this.mode = widened(this.mode, rows);
+    this.uid = widened(this.uid, rows);
+    this.gid = widened(this.gid, rows);
+    this.seconds = widened(this.seconds, rows);
+    this.nanoseconds = widened(this.nanoseconds, rows);
+    this.size = widened(this.size, rows);
+    this.place = widened(this.place, rows);
+    this.layout = widened(this.layout, rows);
+    this.links = widened(this.links, rows);
+    this.xattrAt = widened(this.xattrAt, rows);
+    this.xattrBytes = widened(this.xattrBytes, rows);
+    this.nid = widened(this.nid, rows);
+  }
+}
+
+/** Names in directories. Row 0 is nobody and ends lists. */
+export class DentryTable {
+  count = 1;
+  capacity: number = FIRST;
+  /** Row of the directory that holds the name. */
+  directory: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  nameAt: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  nameLength: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST);
+  inode: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  /** Next name of the same directory. */
+  sibling: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  /** Next name in the same hash bucket. */
+  chain: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+
+  add(): number {
+    if (this.count === this.capacity) this.#grow();
+    return this.count++;
+  }
+
+  #grow(): void {
+    const rows = this.capacity * 2;
+    this.capacity = rows;
+    this.directory = widened(this.directory, rows);
+    this.nameAt = widened(this.nameAt, rows);
+    this.nameLength = widened(this.nameLength, rows);
+    this.inode = widened(this.inode, rows);
+    this.sibling = widened(this.sibling, rows);
+    this.chain = widened(this.chain, rows);
+  }
+}
+
+/** Set in DirectoryTable.flags. */
+export const OPAQUE = 1;
+/** No entry of the tar names it: only its children do. */
+export const IMPLICIT = 2;
+/** Replaced by something else, with all that was in it. */
+export const DEAD = 4;
+/** Lies in an opaque directory, or is one: nothing of a lower layer can show up here. */
+export const SEALED = 8;
+
+/** Directories. Row 0 is the root. A parent's row is always smaller than its children's. */
+export class DirectoryTable {
+  count = 0;
+  #capacity: number = FIRST;
+  inode: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  parent: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  /** First dentry, 0 for none. */
+  first: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  flags: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST);
+
+  add(): number {
+    if (this.count === this.#capacity) {
+      this.#capacity *= 2;
+      this.inode = widened(this.inode, this.#capacity);
+      this.parent = widened(this.parent, this.#capacity);
+      this.first = widened(this.first, this.#capacity);
+      this.flags = widened(this.flags, this.#capacity);
+    }
+    return this.count++;
+  }
+}

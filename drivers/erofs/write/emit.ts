@@ -1,0 +1,144 @@
+/** Writes a planned image's metadata from front to back: inodes with what follows them, then whole blocks. */
+import { constants } from 'node:fs';
+import { DirentList } from '../format/dirents.ts';
+import { writeInode } from '../format/inode.ts';
+import {
+  BLOCK_SIZE,
+  INODE_SIZE,
+  LAYOUT_CHUNK_BASED,
+  LAYOUT_FLAT_INLINE,
+  SLOT_SIZE,
+  XATTR_HEADER_SIZE,
+} from '../format/layout.ts';
+import type { LayerTree } from '../tree/layer-tree.ts';
+import type { Settled } from '../tree/settle.ts';
+import { type ChunkPlan, fillAddresses } from './chunk-plan.ts';
+import { listDirectory } from './list-directory.ts';
+import { PieceWriter } from './piece-writer.ts';
+import type { ImagePlan } from './plan.ts';
+
+const { S_IFDIR, S_IFLNK, S_IFMT } = constants;
+
+/** Addresses of a chunk map made at a time. */
+const MAP_PIECE = 1 << 14;
+
+export function emitMetadata(fd: number, tree: LayerTree, settled: Settled, plan: ImagePlan): void {
+  const emitter = new Emitter(new PieceWriter(fd, plan.metaStart), tree, plan);
+  emitter.inode(tree.directories.inode[0]!);
+  for (const row of settled.directories) {
+    for (let dentry = tree.directories.first[row]!; dentry !== 0; dentry = tree.dentries.sibling[dentry]!) {
+      emitter.inode(tree.dentries.inode[dentry]!);
+    }
+  }
+  emitter.blocks();
+}
+
+class Emitter {
+  readonly #out: PieceWriter;
+  readonly #tree: LayerTree;
+  readonly #plan: ImagePlan;
+  readonly #list: DirentList = new DirentList();
+
+  constructor(out: PieceWriter, tree: LayerTree, plan: ImagePlan) {
+    this.#out = out;
+    this.#tree = tree;
+    this.#plan = plan;
+  }
+
+  inode(inode: number): void {
+    const { inodes } = this.#tree;
+    const position = this.#plan.metaStart + inodes.nid[inode]! * SLOT_SIZE;
+    // Positions ascend in the order of first names: what lies behind has been written under another name.
+    if (position < this.#out.position) return;
+    this.#out.skipTo(position);
+    const xattrs = inodes.xattrBytes[inode]!;
+    const at = this.#out.reserve(INODE_SIZE);
+    writeInode(this.#out.view, at, {
+      layout: inodes.layout[inode]!,
+      mode: inodes.mode[inode]!,
+      uid: inodes.uid[inode]!,
+      gid: inodes.gid[inode]!,
+      size: inodes.size[inode]!,
+      place: this.#place(inode),
+      nid: inodes.nid[inode]!,
+      links: inodes.links[inode]!,
+      seconds: inodes.seconds[inode]!,
+      nanoseconds: inodes.nanoseconds[inode]!,
+      xattrBytes: xattrs === 0 ? 0 : XATTR_HEADER_SIZE + xattrs,
+    });
+    if (xattrs > 0) {
+      this.#out.reserve(XATTR_HEADER_SIZE);
+      this.#out.put(this.#tree.arena.view(inodes.xattrAt[inode]!, xattrs));
+    }
+    this.#tail(inode);
+  }
+
+  /** The inode's i_u: first block, device number or chunk format. */
+  #place(inode: number): number {
+    const { inodes } = this.#tree;
+    const type = inodes.mode[inode]! & S_IFMT;
+    if (inodes.layout[inode] === LAYOUT_CHUNK_BASED) return this.#chunks(inode).bits;
+    if (type === S_IFDIR || type === S_IFLNK) return this.#plan.blockOf.get(inode) ?? 0;
+    return inodes.place[inode]!;
+  }
+
+  #chunks(inode: number): ChunkPlan {
+    return this.#plan.chunks[this.#tree.inodes.place[inode]!]!;
+  }
+
+  #tail(inode: number): void {
+    const { inodes, arena } = this.#tree;
+    if (inodes.layout[inode] === LAYOUT_CHUNK_BASED) this.#map(this.#chunks(inode));
+    if (inodes.layout[inode] !== LAYOUT_FLAT_INLINE) return;
+    if ((inodes.mode[inode]! & S_IFMT) === S_IFLNK) {
+      this.#out.put(arena.view(inodes.place[inode]!, inodes.size[inode]!));
+    } else {
+      listDirectory(this.#tree, inodes.place[inode]!, this.#list);
+      this.#dirents(0, this.#list.count, inodes.size[inode]!);
+    }
+  }
+
+  #map(plan: ChunkPlan): void {
+    for (let from = 0; from < plan.chunks; from += MAP_PIECE) {
+      const piece = new Uint32Array(Math.min(MAP_PIECE, plan.chunks - from));
+      fillAddresses(plan, from, piece);
+      this.#out.put(littleEndian(piece));
+    }
+  }
+
+  #dirents(from: number, to: number, length: number): void {
+    const at = this.#out.reserve(length);
+    this.#list.write(from, to, this.#out.bytes, this.#out.view, at, this.#tree.arena.bytes);
+  }
+
+  /** Directories and link targets that have blocks of their own. */
+  blocks(): void {
+    const { inodes, arena } = this.#tree;
+    this.#out.skipTo(this.#plan.blocksStart);
+    for (const [inode, block] of this.#plan.blockOf) {
+      this.#out.skipTo(block * BLOCK_SIZE);
+      if ((inodes.mode[inode]! & S_IFMT) === S_IFLNK) {
+        this.#out.put(arena.view(inodes.place[inode]!, inodes.size[inode]!));
+      } else {
+        this.#directory(inodes.place[inode]!);
+      }
+    }
+    this.#out.end(4096);
+  }
+
+  #directory(row: number): void {
+    listDirectory(this.#tree, row, this.#list);
+    for (let from = 0; from < this.#list.count; ) {
+      const to = this.#list.blockEnd(from);
+      this.#dirents(from, to, BLOCK_SIZE);
+      from = to;
+    }
+  }
+}
+
+/** All machines that Node runs on are little-endian but s390x. */
+function littleEndian(words: Uint32Array): Uint8Array {
+  const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
+  if (new Uint8Array(Uint32Array.of(1).buffer)[0] !== 1) Buffer.from(bytes.buffer).swap32();
+  return bytes;
+}

@@ -1,0 +1,54 @@
+/** Finishes an image: the raw tar lies behind the head, the tree is whole; metadata follows, the superblock is last. */
+import { createHash } from 'node:crypto';
+import { readSync } from 'node:fs';
+import { TslayerError } from '../../../src/errors.ts';
+import { alignUp, BLOCK_SIZE, HEAD_SIZE } from '../format/layout.ts';
+import { encodeHead } from '../format/superblock.ts';
+import type { LayerTree } from '../tree/layer-tree.ts';
+import { settle } from '../tree/settle.ts';
+import { ChunkPlanner, type Copy } from './chunk-plan.ts';
+import { emitMetadata } from './emit.ts';
+import { writeAll } from './piece-writer.ts';
+import { planImage, ROOT_NID } from './plan.ts';
+
+/** Writes all that follows the tar, then the head. `tarEnd` is where the tar ends in the file. */
+export function finishImage(fd: number, tree: LayerTree, tarEnd: number, name: string): void {
+  checkData(tree, tarEnd);
+  const settled = settle(tree);
+  const planner = new ChunkPlanner(alignUp(tarEnd, BLOCK_SIZE));
+  const plan = planImage(tree, settled, planner);
+  for (const copy of planner.copies) move(fd, copy);
+  emitMetadata(fd, tree, settled, plan);
+  const head = encodeHead({
+    rootNid: ROOT_NID,
+    inodes: settled.inodes,
+    blocks: alignUp(plan.end, 4096) / BLOCK_SIZE,
+    metaBlock: plan.metaStart / BLOCK_SIZE,
+    uuid: imageUuid(name),
+    chunked: plan.chunks.length > 0,
+  });
+  writeAll(fd, head, 0);
+}
+
+/** A file whose data would lie behind the tar is a truncated one; the reader finds it first, the kernel never. */
+function checkData(tree: LayerTree, tarEnd: number): void {
+  if (tree.dataEnd > tarEnd - HEAD_SIZE) throw new TslayerError('MALFORMED', 'the layer ends inside a file');
+}
+
+function move(fd: number, { from, to, length }: Copy): void {
+  const buffer = Buffer.allocUnsafe(Math.min(length, 1 << 20));
+  for (let done = 0; done < length; ) {
+    const got = readSync(fd, buffer, 0, Math.min(buffer.length, length - done), from + done);
+    if (got === 0) throw new TslayerError('FAILED', 'the image being written became shorter');
+    writeAll(fd, buffer.subarray(0, got), to + done);
+    done += got;
+  }
+}
+
+/** Different for each layer, so that overlayfs can tell its lower file systems apart; the same in each try. */
+function imageUuid(name: string): Uint8Array {
+  const uuid = createHash('sha256').update(`tslayer erofs ${name}`).digest().subarray(0, 16);
+  uuid[6] = (uuid[6]! & 0x0f) | 0x80; // version 8: of one's own making (RFC 9562)
+  uuid[8] = (uuid[8]! & 0x3f) | 0x80;
+  return uuid;
+}

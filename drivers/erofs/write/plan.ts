@@ -1,0 +1,120 @@
+/**
+ * Decides where each inode, directory and chunk map of a settled tree goes in the metadata area:
+ *
+ *     [64 bytes free][inodes, each with its xattrs and its inline tail or chunk map]…[blocks of directories and links]
+ *
+ * Inodes of one directory follow each other, as `find` and `ls -l` read them. Slot 0 stays free, since a nid of 0
+ * means "none"; the root comes first, since the superblock has 16 bits for its slot.
+ */
+import { constants } from 'node:fs';
+import { TslayerError } from '../../../src/errors.ts';
+import { DirentList } from '../format/dirents.ts';
+import {
+  alignUp,
+  BLOCK_SIZE,
+  INODE_SIZE,
+  LAYOUT_CHUNK_BASED,
+  LAYOUT_FLAT_INLINE,
+  LAYOUT_FLAT_PLAIN,
+  NULL_BLOCK,
+  SLOT_SIZE,
+  XATTR_HEADER_SIZE,
+} from '../format/layout.ts';
+import type { LayerTree } from '../tree/layer-tree.ts';
+import type { Settled } from '../tree/settle.ts';
+import { type ChunkPlan, type ChunkPlanner, mapBytes } from './chunk-plan.ts';
+import { listDirectory } from './list-directory.ts';
+
+const { S_IFDIR, S_IFLNK, S_IFMT } = constants;
+
+export const ROOT_NID: number = INODE_SIZE / SLOT_SIZE;
+
+export interface ImagePlan {
+  /** Chunk maps by row of the tree's sparse table. */
+  readonly chunks: readonly ChunkPlan[];
+  /** Bytes from the image's start to the metadata area, a multiple of 4096. */
+  readonly metaStart: number;
+  /** Start of the blocks behind the inodes, and their end; bytes from the image's start. */
+  readonly blocksStart: number;
+  readonly end: number;
+  /** First block of what is not stored inline, by inode row. */
+  readonly blockOf: ReadonlyMap<number, number>;
+}
+
+export function planImage(tree: LayerTree, settled: Settled, planner: ChunkPlanner): ImagePlan {
+  const chunks = tree.sparse.files.map((file) => planner.plan(file));
+  const metaStart = alignUp(planner.end, 4096);
+  const placer = new Placer(tree, chunks);
+  placer.place(tree.directories.inode[0]!);
+  for (const row of settled.directories) {
+    for (let dentry = tree.directories.first[row]!; dentry !== 0; dentry = tree.dentries.sibling[dentry]!) {
+      placer.place(tree.dentries.inode[dentry]!);
+    }
+  }
+  const blocksStart = alignUp(metaStart + placer.end, BLOCK_SIZE);
+  const { blockOf, end } = placer.placeBlocks(blocksStart);
+  if (end / BLOCK_SIZE >= NULL_BLOCK) throw new TslayerError('LIMIT_EXCEEDED', 'an EROFS image ends at 2 TiB');
+  return { chunks, metaStart, blocksStart, end, blockOf };
+}
+
+/** Bytes of an inode and its attributes. */
+export function headBytes(xattrEntryBytes: number): number {
+  return INODE_SIZE + (xattrEntryBytes === 0 ? 0 : XATTR_HEADER_SIZE + xattrEntryBytes);
+}
+
+class Placer {
+  readonly #tree: LayerTree;
+  readonly #chunks: readonly ChunkPlan[];
+  readonly #list: DirentList = new DirentList();
+  /** Inodes with blocks of their own, in the order of their inodes. */
+  readonly #blocky: number[] = [];
+  /** Bytes from the metadata area's start. */
+  end: number = ROOT_NID * SLOT_SIZE;
+
+  constructor(tree: LayerTree, chunks: readonly ChunkPlan[]) {
+    this.#tree = tree;
+    this.#chunks = chunks;
+  }
+
+  /** Gives an inode its slot, once however many names it has. */
+  place(inode: number): void {
+    const { inodes } = this.#tree;
+    if (inodes.nid[inode] !== 0) return;
+    const head = headBytes(inodes.xattrBytes[inode]!);
+    const tail = this.#tail(inode, head);
+    let at = alignUp(this.end, SLOT_SIZE);
+    const inBlock = at % BLOCK_SIZE;
+    // An inline tail must lie in one block with its inode; an inode without one is only kept whole.
+    const together = inodes.layout[inode] === LAYOUT_FLAT_INLINE ? head + tail : INODE_SIZE;
+    if (inBlock + together > BLOCK_SIZE) at += BLOCK_SIZE - inBlock;
+    inodes.nid[inode] = at / SLOT_SIZE;
+    this.end = at + head + tail;
+  }
+
+  /** Bytes that follow the inode; settles its layout and, for a directory, its size. */
+  #tail(inode: number, head: number): number {
+    const { inodes } = this.#tree;
+    const type = inodes.mode[inode]! & S_IFMT;
+    if (inodes.layout[inode] === LAYOUT_CHUNK_BASED) return mapBytes(this.#chunks[inodes.place[inode]!]!);
+    if (type !== S_IFDIR && type !== S_IFLNK) return 0;
+    if (type === S_IFDIR) {
+      listDirectory(this.#tree, inodes.place[inode]!, this.#list);
+      inodes.size[inode] = this.#list.size();
+    }
+    const size = inodes.size[inode]!;
+    const inline = head + size <= BLOCK_SIZE;
+    inodes.layout[inode] = inline ? LAYOUT_FLAT_INLINE : LAYOUT_FLAT_PLAIN;
+    if (!inline) this.#blocky.push(inode);
+    return inline ? size : 0;
+  }
+
+  placeBlocks(start: number): { blockOf: Map<number, number>; end: number } {
+    const blockOf = new Map<number, number>();
+    let at = start;
+    for (const inode of this.#blocky) {
+      blockOf.set(inode, at / BLOCK_SIZE);
+      at += alignUp(this.#tree.inodes.size[inode]!, BLOCK_SIZE);
+    }
+    return { blockOf, end: at };
+  }
+}
