@@ -6,7 +6,7 @@
 import { existsSync, globSync, statSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join, resolve } from 'node:path';
-import { run, type TestEvent } from 'node:test';
+import { run } from 'node:test';
 import { spec } from 'node:test/reporters';
 import { root } from './shared/steps.ts';
 
@@ -21,6 +21,13 @@ function testFiles(wanted: readonly string[]): string[] {
     if (path === undefined) return [];
     return statSync(path).isFile() ? [path] : globSync('**/*.test.ts', { cwd: path }).map((file) => join(path, file));
   });
+}
+
+/** What is looked at of the runner's `test:pass` and `test:fail` events. */
+interface FinishedTest {
+  readonly name: string;
+  readonly skip?: string | boolean;
+  readonly details: { readonly type?: 'suite' | 'test' | undefined };
 }
 
 interface Counts {
@@ -43,7 +50,7 @@ async function runFiles(files: readonly string[]): Promise<Counts> {
   return counts;
 }
 
-function count(counts: Counts, event: TestEvent.TestPass | TestEvent.TestFail, passed: boolean): void {
+function count(counts: Counts, event: FinishedTest, passed: boolean): void {
   // Suites are folders of tests, not tests; a failed one has failed tests in it, or says so itself.
   if (event.details.type === 'suite') return;
   if (event.skip !== undefined) counts.skipped.push(`${event.name}: ${event.skip === true ? 'no reason' : event.skip}`);
