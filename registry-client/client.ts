@@ -24,6 +24,8 @@ export interface FetchedManifest extends ResolvedManifest {
 export interface FetchBlobOptions extends OperationOptions {
   /** Start at this byte (bytes before it are there already). The stream then begins at this byte, always. */
   readonly offset?: number;
+  /** Endpoints (as BlobStream names them) whose bytes had the wrong digest: they are asked last. */
+  readonly avoid?: readonly string[];
 }
 
 /**

@@ -11,6 +11,8 @@ export interface Connection {
   readonly key?: string;
   /** Accept any certificate. */
   readonly skipVerify?: boolean;
+  /** `http://proxy:3128`, in place of what the environment says. */
+  readonly proxy?: string;
 }
 
 export interface Endpoint {
@@ -20,14 +22,20 @@ export interface Endpoint {
   readonly repository: string;
   /** What credentials are looked up by: `docker.io`, `ghcr.io`, a mirror's own host. */
   readonly registry: string;
-  /** `registry`, or what made it a mirror. */
+  /** `registry`, or what made it a mirror: an option, a file. */
   readonly source: string;
+  /** The registry itself, or what stands in its place; its word decides when all endpoints fail. */
+  readonly primary: boolean;
   readonly capabilities: readonly Capability[];
   readonly connection: Connection;
   /** Sent with every request to the endpoint itself, as hosts.toml may ask for. */
   readonly headers?: Readonly<Record<string, string>>;
   /** containerd's mirrors learn from `?ns=` which registry was meant. */
   readonly namespace?: string;
+  /** Tried only when the endpoint before it could not be talked to: the other scheme of the same host. */
+  readonly otherScheme?: boolean;
+  /** A foreign layer's own address. It gets no credentials, whatever it asks for. */
+  readonly foreign?: { readonly url: string; readonly registryOrigin: string };
   /** Why it must not be used. */
   readonly skipped?: string;
 }

@@ -12,6 +12,8 @@ export interface RegistryErrorDetails {
   readonly wireCodes?: readonly string[];
   readonly retryAfterMs?: number | undefined;
   readonly temporary?: boolean;
+  /** Tries after which this kind of failure is final, whatever the policy allows. */
+  readonly maxAttempts?: number | undefined;
 }
 
 export class RegistryError extends TslayerError {
@@ -20,6 +22,7 @@ export class RegistryError extends TslayerError {
   readonly retryAfterMs: number | undefined;
   /** The same request may succeed later. */
   readonly temporary: boolean;
+  readonly maxAttempts: number;
 
   constructor(code: ErrorCode, message: string, details: RegistryErrorDetails = {}) {
     super(code, message, { hint: details.hint, cause: details.cause });
@@ -27,6 +30,7 @@ export class RegistryError extends TslayerError {
     this.wireCodes = details.wireCodes ?? [];
     this.retryAfterMs = details.retryAfterMs;
     this.temporary = details.temporary ?? false;
+    this.maxAttempts = details.maxAttempts ?? Number.POSITIVE_INFINITY;
   }
 }
 
@@ -84,9 +88,32 @@ const REASONS: Readonly<Record<string, string>> = {
   HPE_HEADER_OVERFLOW: 'the answer has too many headers',
 };
 
+export interface ProblemDetails {
+  readonly code: ErrorCode;
+  readonly temporary: boolean;
+  readonly hint?: string;
+}
+
+/** What went wrong below: in a connection, a proxy. Only who asked knows what it was for; see transportError. */
+export class TransportProblem extends Error {
+  readonly details: ProblemDetails;
+
+  constructor(message: string, details: ProblemDetails) {
+    super(message);
+    this.details = details;
+  }
+}
+
+/** Failures that mostly mean a wrong name or a server that is not there: nobody wants to wait for six tries. */
+const HOPELESS_SOON: Readonly<Record<string, number>> = { ENOTFOUND: 2, ECONNREFUSED: 3 };
+
 /** A failed exchange (no answer, or a broken one) as an error; `NETWORK`, worth another try unless it is TLS. */
 export function transportError(what: string, place: string, error: unknown): TslayerError {
   if (error instanceof TslayerError) return error;
+  if (error instanceof TransportProblem) {
+    const { code, ...rest } = error.details;
+    return new RegistryError(code, `${what}: ${place}: ${error.message}`, { ...rest, cause: error });
+  }
   const code = errnoIn(error);
   if (isCertificateProblem(code, error)) {
     return new RegistryError('NETWORK', `${what}: ${place}: its certificate is not trusted (${code})`, {
@@ -97,7 +124,11 @@ export function transportError(what: string, place: string, error: unknown): Tsl
   const reason = DNS.has(code)
     ? 'the host name cannot be resolved'
     : (REASONS[code] ?? (code || 'the connection failed'));
-  return new RegistryError('NETWORK', `${what}: ${place}: ${reason}`, { cause: error, temporary: true });
+  return new RegistryError('NETWORK', `${what}: ${place}: ${reason}`, {
+    cause: error,
+    temporary: true,
+    maxAttempts: HOPELESS_SOON[code],
+  });
 }
 
 function isCertificateProblem(code: string, error: unknown): boolean {

@@ -1,5 +1,6 @@
 /** A client for OCI registries, usable without the rest of tslayer: see README.md. */
 export { anonymous, type Credential, type CredentialSource, staticCredential } from './auth/credentials.ts';
+export { type LoggedIn, type LoggedOut, type Login, login, logout } from './auth/login.ts';
 export type {
   BlobStream,
   EndpointPlan,
@@ -14,6 +15,7 @@ export type {
   UploadSource,
 } from './client.ts';
 export { RegistryError } from './errors.ts';
+export { expandShortName, type ShortNameOptions } from './hosts/short-names.ts';
 export {
   DEFAULT_LIMITS,
   DEFAULT_RETRY,

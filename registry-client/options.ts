@@ -15,6 +15,8 @@ export interface RegistryClientOptions {
   readonly credentials?: CredentialSource;
   /** Default: process.env. Read for proxies and for the places of configuration files. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** Where registries.conf, certs.d and hosts.toml of the system lie. Default: `/etc`. */
+  readonly etc?: string;
   readonly retry?: Partial<RetryPolicy>;
   readonly timeouts?: Partial<Timeouts>;
   readonly limits?: Partial<Limits>;
@@ -107,7 +109,7 @@ export const DEFAULT_LIMITS: Limits = {
   connectionsPerHost: 8,
   transfers: 6,
   bytesPerSecond: 0,
-  parallelBytes: 0,
+  parallelBytes: 64 * MIB,
   rangesPerBlob: 4,
   monolithicBytes: MIB,
   uploadChunkBytes: 0,

@@ -10,7 +10,8 @@ export async function ping(
   registry: string,
   options?: OperationOptions,
 ): Promise<void> {
-  await router.first({ registry, repository: '' }, 'push', options, async (endpoint, effort) => {
+  const endpoints = await router.primaries({ registry, repository: '' });
+  await router.firstOf(endpoints, options, async (endpoint, effort) => {
     const what = `cannot reach ${registry}`;
     const ask = { method: 'GET', path: '', scopes: [], expect: [200], what, channel: 'api' } as const;
     await discard(await requester.send(endpoint, ask, effort));

@@ -2,9 +2,11 @@
 import { fileCredentials } from './auth/auth-file.ts';
 import { Authorizer } from './auth/authorizer.ts';
 import { TokenService } from './auth/token.ts';
-import type { EndpointPlan, RegistryClient } from './client.ts';
-import type { Endpoint } from './endpoint.ts';
-import { configuredHosts } from './hosts/hosts.ts';
+import type { RegistryClient } from './client.ts';
+import { explain } from './explain.ts';
+import { Health } from './health.ts';
+import { configPlaces } from './hosts/files.ts';
+import { Hosts } from './hosts/hosts.ts';
 import { Notices } from './notices.ts';
 import { type RegistryClientOptions, settingsOf } from './options.ts';
 import { ping } from './ping.ts';
@@ -17,6 +19,8 @@ import { Agents } from './transport/agents.ts';
 import { apiExchange } from './transport/api.ts';
 import { dataExchange } from './transport/data.ts';
 import { Secrets } from './transport/secrets.ts';
+import { Slots } from './transport/slots.ts';
+import { Throttle } from './transport/throttle.ts';
 import { traced } from './transport/trace.ts';
 import { ManifestWriter } from './write/manifests.ts';
 import { BlobPusher } from './write/uploads.ts';
@@ -25,20 +29,23 @@ import { BlobPusher } from './write/uploads.ts';
 export function createRegistryClient(options: RegistryClientOptions = {}): RegistryClient {
   const settings = settingsOf(options);
   const secrets = new Secrets();
-  const agents = new Agents(settings.limits);
+  const agents = new Agents(settings, secrets);
   const data = traced(dataExchange(agents, settings.timeouts), secrets, options.trace);
   const api = traced(apiExchange(agents, settings.timeouts), secrets, options.trace);
   const isPublic = (origin: string): boolean => agents.isPublic(origin);
   const credentials = options.credentials ?? fileCredentials(settings.env);
   const authorizer = new Authorizer(credentials, new TokenService(api, settings, secrets), secrets, isPublic);
   const notices = new Notices(secrets);
-  const requester = new Requester({ settings, data, api, authorizer, secrets, notices, isPublic });
-  const hosts = configuredHosts(options);
-  const router = new Router(hosts, settings);
+  const health = new Health();
+  const requester = new Requester({ settings, data, api, authorizer, secrets, notices, health, isPublic });
+  const hosts = new Hosts(options, configPlaces(settings.env, options.etc));
+  const router = new Router(hosts, health, settings);
+  const slots = new Slots(settings.limits.transfers);
+  const throttle = new Throttle(settings.limits.bytesPerSecond);
   const manifests = new ManifestReader(router, requester);
-  const blobs = new BlobReader(router, requester);
+  const blobs = new BlobReader({ router, requester, slots, throttle, foreignLayers: options.foreignLayers ?? false });
   const listings = new Listings(router, requester);
-  const pusher = new BlobPusher(router, requester);
+  const pusher = new BlobPusher(router, requester, slots, throttle);
   const writer = new ManifestWriter(router, requester, listings);
   return {
     resolve: (reference, rest) => manifests.resolve(reference, rest),
@@ -53,12 +60,8 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     deleteManifest: (reference, rest) => writer.delete(reference, rest),
     deleteBlob: (repository, digest, rest) => writer.deleteBlob(repository, digest, rest),
     ping: (registry, rest) => ping(router, requester, registry, rest),
-    explain: async (reference) => (await hosts.endpoints(reference)).map(asPlan),
+    explain: async (reference) => await explain(hosts, credentials, reference),
     rateLimit: (registry) => notices.rateLimit(registry),
     close: async () => agents.close(),
   };
-}
-
-function asPlan({ root, repository, source, capabilities, skipped }: Endpoint): EndpointPlan {
-  return { url: root, repository, source, capabilities, ...(skipped !== undefined && { skipped }) };
 }

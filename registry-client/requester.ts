@@ -8,6 +8,7 @@ import type { OperationOptions } from '../src/progress.ts';
 import type { Authorizer } from './auth/authorizer.ts';
 import { type Endpoint, endpointName, originOf } from './endpoint.ts';
 import { RegistryError, statusError, transportError } from './errors.ts';
+import type { Health } from './health.ts';
 import type { Notices } from './notices.ts';
 import type { Settings } from './options.ts';
 import { redirectTarget } from './redirect.ts';
@@ -53,6 +54,7 @@ export interface RequesterParts {
   readonly authorizer: Authorizer;
   readonly secrets: Secrets;
   readonly notices: Notices;
+  readonly health: Health;
   readonly isPublic: (origin: string) => boolean;
 }
 
@@ -108,12 +110,14 @@ export class Requester {
   async #once(endpoint: Endpoint, ask: Ask, effort: Effort): Promise<HttpResponse> {
     throwIfAborted(effort.signal);
     const response = await this.#authorized(endpoint, ask, effort);
+    this.#parts.health.markAnswered(endpoint);
     this.#parts.notices.note(endpoint, response, effort.onProgress);
     if (ask.expect.includes(response.status)) return response;
     throw await this.#refusal(endpoint, ask, response);
   }
 
   async #authorized(endpoint: Endpoint, ask: Ask, effort: Effort): Promise<HttpResponse> {
+    if (endpoint.foreign) return await this.#follow(endpoint, ask, undefined, effort);
     const { authorizer } = this.#parts;
     const origin = originOf(endpoint);
     let authorization = await authorizer.initial(endpoint, ask.scopes, effort.signal);
@@ -138,14 +142,14 @@ export class Requester {
     const origin = originOf(endpoint);
     let url = addressOf(endpoint, ask.path);
     for (let hops = 0; ; hops++) {
-      const home = url.origin === origin;
+      const home = url.origin === origin && !endpoint.foreign;
       const response = await this.#exchange(ask)({
         method: ask.method,
         url,
         headers: this.#headers(endpoint, ask, home ? authorization : undefined, home),
         body: ask.body,
         connection: home ? endpoint.connection : {},
-        guarded: !home && this.#parts.isPublic(origin),
+        guarded: !home && this.#parts.isPublic(endpoint.foreign?.registryOrigin ?? origin),
         signal: effort.signal,
       });
       const target = redirectTarget(response, ask, hops, this.settings.limits.redirects);

@@ -15,7 +15,8 @@ export function delayBeforeRetry(
   attempts: number,
   policy: RetryPolicy,
 ): number | undefined {
-  if (!(error instanceof RegistryError) || !error.temporary || attempt >= attempts) return undefined;
+  if (!(error instanceof RegistryError) || !error.temporary || attempt >= Math.min(attempts, error.maxAttempts))
+    return undefined;
   if (error.retryAfterMs !== undefined) {
     return error.retryAfterMs <= policy.maxRetryAfterMs ? error.retryAfterMs : undefined;
   }

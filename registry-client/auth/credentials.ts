@@ -35,7 +35,12 @@ export const anonymous: CredentialSource = {
 };
 
 /** Names that mean Docker Hub in credential files; the first one is docker's own key. */
-const HUB_NAMES = ['https://index.docker.io/v1/', 'index.docker.io', 'docker.io', 'registry-1.docker.io'] as const;
+export const HUB_NAMES: readonly string[] = [
+  'https://index.docker.io/v1/',
+  'index.docker.io',
+  'docker.io',
+  'registry-1.docker.io',
+];
 
 /** The keys under which a repository's credential may be kept, most specific first. */
 export function credentialKeys(registry: string, repository: string): string[] {

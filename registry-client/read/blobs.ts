@@ -1,60 +1,100 @@
 /** Blobs: fetching and looking. Distribution Specification, "Pulling blobs". */
-
 import { isTslayerError, TslayerError } from '../../src/errors.ts';
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import type { Digest } from '../../src/oci/digest.ts';
 import { nameOf } from '../../src/oci/reference.ts';
 import type { OperationOptions } from '../../src/progress.ts';
 import type { BlobStream, FetchBlobOptions, Repository } from '../client.ts';
+import { type Endpoint, endpointName } from '../endpoint.ts';
 import type { Requester } from '../requester.ts';
 import type { Router } from '../router.ts';
 import { pullScope } from '../scopes.ts';
-import { ResumingBlob } from './blob-stream.ts';
+import type { Slots } from '../transport/slots.ts';
+import type { Throttle } from '../transport/throttle.ts';
+import { blobStream } from './blob-stream.ts';
+import { foreignEndpoints } from './foreign.ts';
+import { ParallelBlob } from './parallel-blob.ts';
+import { type BlobSource, type BlobTransfer, ResumingBlob } from './resuming-blob.ts';
+
+export interface BlobReaderParts {
+  readonly router: Router;
+  readonly requester: Requester;
+  readonly slots: Slots;
+  readonly throttle: Throttle;
+  /** Whether foreign layers are fetched from the addresses in their descriptors. */
+  readonly foreignLayers: boolean;
+}
 
 export class BlobReader {
-  readonly #router: Router;
-  readonly #requester: Requester;
+  readonly #parts: BlobReaderParts;
 
-  constructor(router: Router, requester: Requester) {
-    this.#router = router;
-    this.#requester = requester;
+  constructor(parts: BlobReaderParts) {
+    this.#parts = parts;
   }
 
   async fetch(repository: Repository, descriptor: Descriptor, options: FetchBlobOptions = {}): Promise<BlobStream> {
-    const { offset = 0, ...rest } = options;
+    const { offset = 0, avoid = [], ...rest } = options;
     if (!Number.isSafeInteger(offset) || offset < 0 || offset > descriptor.size) {
       throw new TslayerError('INVALID_ARGUMENT', `offset ${offset} is outside a blob of ${descriptor.size} bytes`);
     }
-    // A blob is asked for by digest, which is what mirrors for digests only are for.
-    const endpoints = await this.#router.candidates({ ...repository, digest: descriptor.digest }, 'pull');
-    const stream = new ResumingBlob({
-      descriptor,
-      endpoints,
-      start: offset,
-      end: descriptor.size,
-      requester: this.#requester,
-      router: this.#router,
-      options: { ...rest, digest: descriptor.digest },
-    });
-    return await stream.open();
+    const { slots, throttle } = this.#parts;
+    const endpoints = await this.#endpoints(repository, descriptor, avoid);
+    const release = await slots.take(rest.signal);
+    try {
+      const source = await this.#open(descriptor, endpoints, offset, rest);
+      return blobStream({ source, throttle, release, signal: rest.signal });
+    } catch (error) {
+      release();
+      throw error;
+    }
   }
 
-  async has(repository: Repository, digest: Digest, options?: OperationOptions): Promise<boolean> {
+  /** Asked for neither by tag nor by digest: content is its own proof, and comes from any mirror. */
+  async #endpoints(
+    { registry, repository }: Repository,
+    descriptor: Descriptor,
+    avoid: readonly string[],
+  ): Promise<Endpoint[]> {
+    const endpoints = await this.#parts.router.candidates({ registry, repository }, 'pull');
+    const foreign = foreignEndpoints(descriptor, endpoints.at(-1) as Endpoint, this.#parts.foreignLayers);
+    const isAvoided = (endpoint: Endpoint): boolean => avoid.includes(endpointName(endpoint));
+    const all = [...endpoints, ...foreign];
+    return [...all.filter((endpoint) => !isAvoided(endpoint)), ...all.filter(isAvoided)];
+  }
+
+  async #open(
+    descriptor: Descriptor,
+    endpoints: readonly Endpoint[],
+    start: number,
+    options: OperationOptions,
+  ): Promise<BlobSource> {
+    const { requester, router } = this.#parts;
+    const { digest, size } = descriptor;
+    const transfer = (from: number, to: number): BlobTransfer => ({
+      descriptor,
+      chain: router.chain(endpoints),
+      start: from,
+      end: to,
+      requester,
+      options: { ...options, digest },
+    });
+    const main = await new ResumingBlob(transfer(start, size)).open();
+    const { parallelBytes, rangesPerBlob } = requester.settings.limits;
+    if (parallelBytes === 0 || rangesPerBlob < 2 || size - start < parallelBytes) return main;
+    const segment = (from: number, to: number): Promise<BlobSource> =>
+      new ResumingBlob({ ...transfer(from, to), rangesOnly: true }).open();
+    return new ParallelBlob(main, segment, size, requester.settings.limits);
+  }
+
+  async has({ registry, repository }: Repository, digest: Digest, options?: OperationOptions): Promise<boolean> {
+    const { router, requester } = this.#parts;
+    const what = `cannot look for ${digest} in ${nameOf({ registry, repository })}`;
     try {
-      return await this.#router.first({ ...repository, digest }, 'pull', options, async (endpoint, effort) => {
-        const response = await this.#requester.send(
-          endpoint,
-          {
-            method: 'HEAD',
-            path: `${endpoint.repository}/blobs/${digest}`,
-            scopes: [pullScope(endpoint)],
-            expect: [200],
-            what: `cannot look for ${digest} in ${nameOf(repository)}`,
-            channel: 'data',
-          },
-          effort,
-        );
-        response.body.destroy();
+      return await router.first({ registry, repository }, 'pull', options, async (endpoint, effort) => {
+        const path = `${endpoint.repository}/blobs/${digest}`;
+        const scopes = [pullScope(endpoint)];
+        const ask = { method: 'HEAD', path, scopes, expect: [200], what, channel: 'data' } as const;
+        (await requester.send(endpoint, ask, effort)).body.destroy();
         return true;
       });
     } catch (error) {

@@ -12,7 +12,7 @@ import type { Ask, Effort, Requester } from '../requester.ts';
 import type { Router } from '../router.ts';
 import { CATALOG_SCOPE, pullScope } from '../scopes.ts';
 import { harmless } from '../transport/secrets.ts';
-import { pages, readPage } from './pages.ts';
+import { type Page, pages, readPage } from './pages.ts';
 
 /** Asked for at once: ECR refuses more than 1000. */
 const PAGE = 1000;
@@ -31,29 +31,40 @@ export class Listings {
   }
 
   async *tags(repository: Repository, options?: OperationOptions): AsyncGenerator<string, void, undefined> {
-    // Mirrors know some tags; the registry knows all of them.
-    const [endpoint, effort] = await this.#own(repository, options);
-    const ask = listAsk(
-      `${endpoint.repository}/tags/list?n=${PAGE}`,
-      pullScope(endpoint),
-      `cannot list the tags of ${nameOf(repository)}`,
-    );
-    for await (const { bytes } of pages(this.#requester, endpoint, ask, effort)) {
+    const what = `cannot list the tags of ${nameOf(repository)}`;
+    const ask = (endpoint: Endpoint): Ask =>
+      listAsk(`${endpoint.repository}/tags/list?n=${PAGE}`, pullScope(endpoint), what);
+    for await (const { bytes } of this.#pages(repository, ask, options)) {
       yield* (parseJson(bytes, Tags, 'the list of tags').tags ?? []).map((tag) => harmless(tag, 300));
     }
   }
 
   async *catalog(registry: string, options?: OperationOptions): AsyncGenerator<string, void, undefined> {
-    const [endpoint, effort] = await this.#own({ registry, repository: '' }, options);
     const ask = listAsk(`_catalog?n=${PAGE}`, CATALOG_SCOPE, `cannot list the repositories of ${registry}`);
-    for await (const { bytes } of pages(this.#requester, endpoint, ask, effort)) {
+    for await (const { bytes } of this.#pages({ registry, repository: '' }, () => ask, options)) {
       yield* (parseJson(bytes, Catalog, 'the catalog').repositories ?? []).map((name) => harmless(name, 300));
     }
   }
 
-  async #own(repository: Repository, options?: OperationOptions): Promise<[Endpoint, Effort]> {
-    const endpoints = await this.#router.candidates(repository, 'push');
-    return [endpoints[0] as Endpoint, this.#router.effort(options, true)];
+  /** All pages of one endpoint: the first that gives a first page. */
+  async *#pages(
+    repository: Repository,
+    ask: (endpoint: Endpoint) => Ask,
+    options: OperationOptions | undefined,
+  ): AsyncGenerator<Page, void, undefined> {
+    const chain = this.#router.chain(await this.#router.primaries(repository));
+    for (let begun = false; !begun; ) {
+      try {
+        for await (const page of pages(this.#requester, chain.current, ask(chain.current), chain.effort(options))) {
+          begun = true;
+          yield page;
+        }
+        return;
+      } catch (error) {
+        if (begun) throw error;
+        chain.advance(error, options?.signal);
+      }
+    }
   }
 
   async referrers(

@@ -44,14 +44,18 @@ export class BodyReader {
     this.#wake?.();
   }
 
+  /** The next chunk when it is here already: saves a turn of the microtask queue for most of a blob's chunks. */
+  poll(): Buffer | undefined {
+    const chunk = this.#queue[this.#next];
+    if (chunk) this.#take(chunk);
+    return chunk;
+  }
+
   /** The next chunk, undefined at the end. Rejects when the body broke; chunks that came before are given first. */
   async read(): Promise<Buffer | undefined> {
     if (this.#next === this.#queue.length && !this.#ended && !this.#failure) await this.#wait();
-    const chunk = this.#queue[this.#next];
-    if (chunk) {
-      this.#take(chunk);
-      return chunk;
-    }
+    const chunk = this.poll();
+    if (chunk) return chunk;
     if (this.#failure) throw this.#failure;
     return undefined;
   }

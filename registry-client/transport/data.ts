@@ -4,6 +4,7 @@
  */
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { abortError, throwIfAborted } from '../../src/errors.ts';
+import { errnoIn } from '../errors.ts';
 import type { Timeouts } from '../options.ts';
 import { checkLiteral } from './address-guard.ts';
 import type { Agents } from './agents.ts';
@@ -16,7 +17,13 @@ export function dataExchange(agents: Agents, timeouts: Timeouts): Exchange {
     throwIfAborted(request.signal);
     if (request.guarded) checkLiteral(request.url);
     const outgoing = start(request, agents);
-    return await perform(request, outgoing, timeouts);
+    try {
+      return await perform(request, outgoing, timeouts);
+    } catch (error) {
+      // A kept connection that the server closed just now says nothing about the server: take a new one.
+      if (!outgoing.reusedSocket || request.body || errnoIn(error) !== 'ECONNRESET') throw error;
+      return await perform(request, start(request, agents), timeouts);
+    }
   };
 }
 

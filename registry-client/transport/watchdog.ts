@@ -1,11 +1,11 @@
 /** One timer for the phases of an exchange: connecting, sending, waiting for the answer. */
-import { RegistryError } from '../errors.ts';
+import { TransportProblem } from '../errors.ts';
 
 export class Watchdog {
-  readonly #expired: (error: RegistryError) => void;
+  readonly #expired: (error: Error) => void;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(expired: (error: RegistryError) => void) {
+  constructor(expired: (error: Error) => void) {
     this.#expired = expired;
   }
 
@@ -25,8 +25,7 @@ export class Watchdog {
   }
 }
 
-export function timeoutError(reason: string, ms: number): RegistryError {
-  return new RegistryError('NETWORK', `${reason} for ${ms >= 1000 ? `${Math.round(ms / 100) / 10} s` : `${ms} ms`}`, {
-    temporary: true,
-  });
+function timeoutError(reason: string, ms: number): TransportProblem {
+  const time = ms >= 1000 ? `${Math.round(ms / 100) / 10} s` : `${ms} ms`;
+  return new TransportProblem(`${reason} for ${time}`, { code: 'NETWORK', temporary: true });
 }

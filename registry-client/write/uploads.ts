@@ -12,6 +12,8 @@ import type { Ask, Effort, Requester } from '../requester.ts';
 import type { Router } from '../router.ts';
 import { pullScope, pushScope } from '../scopes.ts';
 import { discard, type HttpResponse, type RequestBody } from '../transport/exchange.ts';
+import type { Slots } from '../transport/slots.ts';
+import type { Throttle } from '../transport/throttle.ts';
 
 /** An upload as the registry sees it. */
 interface Session {
@@ -26,20 +28,27 @@ interface Session {
 export class BlobPusher {
   readonly #router: Router;
   readonly #requester: Requester;
+  readonly #slots: Slots;
+  readonly #throttle: Throttle;
 
-  constructor(router: Router, requester: Requester) {
+  constructor(router: Router, requester: Requester, slots: Slots, throttle: Throttle) {
     this.#router = router;
     this.#requester = requester;
+    this.#slots = slots;
+    this.#throttle = throttle;
   }
 
   async push(repository: Repository, source: UploadSource, options: PushBlobOptions = {}): Promise<PushOutcome> {
     const { mountFrom = [], ...rest } = options;
     return await this.#router.first(repository, 'push', rest, async (endpoint, effort) => {
-      const upload = new Upload(this.#requester, endpoint, repository, source, {
-        ...effort,
-        digest: source.descriptor.digest,
-      });
-      return await upload.run(mountFrom);
+      const whole = { ...effort, digest: source.descriptor.digest };
+      const upload = new Upload(this.#requester, this.#throttle, endpoint, repository, source, whole);
+      const release = await this.#slots.take(rest.signal);
+      try {
+        return await upload.run(mountFrom);
+      } finally {
+        release();
+      }
     });
   }
 }
@@ -51,9 +60,18 @@ class Upload {
   readonly #blob: Descriptor;
   readonly #effort: Effort;
   readonly #what: string;
+  readonly #throttle: Throttle;
 
-  constructor(requester: Requester, endpoint: Endpoint, repository: Repository, source: UploadSource, effort: Effort) {
+  constructor(
+    requester: Requester,
+    throttle: Throttle,
+    endpoint: Endpoint,
+    repository: Repository,
+    source: UploadSource,
+    effort: Effort,
+  ) {
     this.#requester = requester;
+    this.#throttle = throttle;
     this.#endpoint = endpoint;
     this.#source = source;
     this.#blob = source.descriptor;
@@ -65,20 +83,27 @@ class Upload {
     if (await this.#exists()) return 'exists';
     let session: Session | undefined;
     for (const from of mountFrom) {
-      const response = await this.#begin(
-        `?mount=${this.#blob.digest}&from=${encodeURIComponent(from)}`,
-        [201, 202],
-        from,
-      );
-      if (response.status === 201) {
-        await discard(response);
-        return 'mounted';
-      }
-      // 202: not mounted, but an upload was opened; use the last one instead of leaving it behind.
-      session = await this.#sessionOf(response, 0);
+      const mounted = await this.#mount(from);
+      if (mounted === true) return 'mounted';
+      session = mounted ?? session;
     }
     await this.#upload(session);
     return 'uploaded';
+  }
+
+  /** True when it worked; else the upload that the registry opened in its place, to be used and not left behind. */
+  async #mount(from: string): Promise<true | Session | undefined> {
+    const query = `?mount=${this.#blob.digest}&from=${encodeURIComponent(from)}`;
+    try {
+      const response = await this.#begin(query, [201, 202], from);
+      if (response.status === 202) return await this.#sessionOf(response, 0);
+      await discard(response);
+      return true;
+    } catch (error) {
+      // No access to the other repository, or no mounts here: the blob can still be sent.
+      if (error instanceof RegistryError && error.status !== undefined && !error.temporary) return undefined;
+      throw error;
+    }
   }
 
   async #exists(): Promise<boolean> {
@@ -181,6 +206,7 @@ class Upload {
     for await (const chunk of this.#source.open(start)) {
       const part = chunk.length > end - position ? chunk.subarray(0, end - position) : chunk;
       position += part.length;
+      if (this.#throttle.active) await this.#throttle.take(part.length);
       yield part;
       this.#report(position);
       if (position === end) return;
