@@ -1,0 +1,130 @@
+/** What holds for every command: words, streams, statuses. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { events, tslayer } from '../support/cli.ts';
+import { tempDir } from '../support/temp-dir.ts';
+
+const project = join(import.meta.dirname, '../..');
+
+describe('the command line', () => {
+  test('lists its commands on stdout', async () => {
+    for (const args of [[], ['--help'], ['help']]) {
+      const { status, stdout, stderr } = await tslayer(args);
+      assert.equal(status, 0);
+      assert.match(stdout, /^Usage: tslayer/);
+      assert.match(stdout, /\n {2}serve /);
+      assert.equal(stderr, '');
+    }
+  });
+
+  test('explains one command', async () => {
+    for (const args of [
+      ['serve', '--help'],
+      ['help', 'serve'],
+    ]) {
+      const { status, stdout } = await tslayer(args);
+      assert.equal(status, 0);
+      assert.match(stdout, /^Usage: tslayer serve /);
+    }
+  });
+
+  const wrong: [string, string[], RegExp][] = [
+    ['an unknown command', ['srve'], /^tslayer: unknown command "srve"\nhint: did you mean serve\?\n$/],
+    [
+      'an unknown option',
+      ['serve', '--prot', '1'],
+      /^tslayer: unknown option '--prot'\nhint: did you mean --port\?\n$/,
+    ],
+    ['a value that is none', ['serve', '--port', 'x'], /^tslayer: .*'x' is invalid.*\nhint: .*\n$/],
+    ['a missing argument', ['completion'], /^tslayer: the shell must be named.*\n$/],
+    ['an option without a command', ['--json=1'], /^tslayer: no command was named.*\nhint: .*\n$/],
+  ];
+  for (const [what, args, message] of wrong) {
+    test(`${what} is wrong use: one line, a hint, status 2`, async () => {
+      const { status, stdout, stderr } = await tslayer(args);
+      assert.equal(status, 2);
+      assert.equal(stdout, '');
+      assert.match(stderr, message);
+    });
+  }
+
+  test('with --json an error is an event, on stdout as the last one', async () => {
+    const { status, stdout, stderr } = await tslayer(['--json', 'serve', '/nonexistent']);
+    assert.equal(status, 3);
+    const [event] = events(stdout);
+    assert.equal(event?.type, 'error');
+    assert.equal(event?.code, 'NOT_FOUND');
+    assert.equal(typeof event?.hint, 'string');
+    assert.deepEqual(events(stderr), [event]);
+  });
+
+  test('colours are for terminals', async () => {
+    const { stderr } = await tslayer(['nonsense']);
+    assert.ok(!stderr.includes('\x1b'), stderr);
+  });
+
+  test('a reader that goes away is no reason for a word', async () => {
+    const { stderr } = await tslayer([], {
+      command: ['/bin/sh', '-c', `(sleep 0.2; ${process.execPath} "$0" --help) | :`, entry],
+    });
+    assert.equal(stderr, '');
+  });
+
+  test('a configuration error names file and setting', async () => {
+    using dir = tempDir('e2e');
+    const file = join(dir.path, 'config.toml');
+    writeFileSync(file, '[store]\ndurable = true\n');
+    const { status, stderr } = await tslayer(['serve', '--config', file]);
+    assert.equal(status, 2);
+    assert.equal(stderr, `tslayer: ${file}: unknown setting store.durable\n`);
+  });
+});
+
+const entry = join(project, 'test/support/tslayer-from-source.ts');
+
+describe('the executable', () => {
+  const bin = join(project, 'bin/tslayer.js');
+
+  test('tells its version without loading anything', async () => {
+    const { status, stdout } = await tslayer(['--version'], { command: [process.execPath, bin] });
+    assert.equal(status, 0);
+    assert.match(stdout, /^tslayer \d+\.\d+\.\d+\n$/);
+  });
+
+  test('refuses a Node that is too old with one line that names the needed one', async () => {
+    using dir = tempDir('e2e');
+    const preload = join(dir.path, 'old.cjs');
+    writeFileSync(
+      preload,
+      "Object.defineProperty(process, 'versions', { value: { ...process.versions, node: '20.20.2' } });",
+    );
+    const { status, stderr } = await tslayer(['--version'], { command: [process.execPath, '-r', preload, bin] });
+    assert.equal(status, 6);
+    assert.match(stderr, /^tslayer: Node 22\.15 or newer is needed, this is 20\.20\.2 .*\n$/);
+  });
+});
+
+describe('completion', () => {
+  test('knows commands, options and choices', async () => {
+    const words = async (...given: string[]): Promise<string[]> =>
+      (await tslayer(['completion', '--words', '--', ...given])).stdout.trim().split('\n');
+    assert.ok((await words('se')).includes('serve'));
+    assert.ok((await words('serve', '--p')).includes('--port'));
+    assert.deepEqual(await words('serve', '--log-level', ''), ['error', 'warn', 'info', 'debug']);
+  });
+
+  test('bash completes with the printed script', async () => {
+    using dir = tempDir('e2e');
+    const wrapper = join(dir.path, 'tslayer');
+    writeFileSync(wrapper, `#!/bin/sh\nexec ${process.execPath} ${entry} "$@"\n`, { mode: 0o755 });
+    const script = `source <(tslayer completion bash)
+      COMP_LINE="tslayer ser" COMP_POINT=11 COMP_WORDS=(tslayer ser) COMP_CWORD=1; _tslayer; echo "\${COMPREPLY[@]}"`;
+    const { stdout, stderr } = await tslayer([], {
+      command: ['/bin/bash', '-c', script],
+      env: { PATH: `${dir.path}:${process.env.PATH}` },
+    });
+    assert.equal(stdout, 'serve\n', stderr);
+  });
+});
