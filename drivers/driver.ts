@@ -65,6 +65,12 @@ export interface StorageDriver {
   mounts(id: LayerId | undefined, parent: Stack, request: MountRequest): Promise<readonly Mount[]>;
   /** What a snapshot has over its parent, sorted by path bytes, the same on every driver. */
   changes(id: LayerId, parent: Stack): AsyncIterable<Change>;
+  /**
+   * The stored bytes of a regular file of one layer, without mounting anything; for a sparse file its segments one
+   * after the other. Optional: without it the bytes come out of the layer's blob. NOT_FOUND when the layer has no
+   * such file.
+   */
+  readFile?(id: LayerId, entry: TarEntry): AsyncIterable<Uint8Array>;
   /** What one layer or snapshot occupies by itself. */
   usage(id: LayerId): Promise<Usage>;
   /** Removes a layer or snapshot; one that is not there is no error. Its name is gone at once. */
