@@ -16,8 +16,9 @@ import {
   seekData,
   seekHole,
 } from '../../src/sys/files.ts';
+import { closeFd } from '../../src/sys/libc.ts';
+import { type Visit, walkTree } from '../../src/sys/walk.ts';
 import { getXattr, listXattrs } from '../../src/sys/xattr.ts';
-import { type Visit, walkTree } from '../tree/walk.ts';
 
 export interface TreeRecord {
   /** Path from the root, one character a byte (latin1), so that any name is a key. The root is ''. */
@@ -129,7 +130,7 @@ function contentOf(visit: Visit): string {
     else for (let n = readSync(fd, buffer); n > 0; n = readSync(fd, buffer)) hash.update(buffer.subarray(0, n));
     return hash.digest('hex');
   } finally {
-    closeSync(fd);
+    closeFd(fd);
   }
 }
 

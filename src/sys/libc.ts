@@ -88,3 +88,13 @@ export function cstring(text: PathLike): Uint8Array {
   bytes[source.length] = 0;
   return bytes;
 }
+
+const cClose = native('int', 'close', ['int']);
+
+/**
+ * Closes a descriptor that was opened through this door. Node's own close is for Node's own: a worker thread keeps
+ * a list of them, warns of strangers, and closes what is left on it.
+ */
+export function closeFd(fd: number): void {
+  check(cClose(fd), 'close');
+}

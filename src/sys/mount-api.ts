@@ -2,8 +2,8 @@
  * Mounting: the file-descriptor based API of Linux 5.2 (fsopen(2) and friends; the numbers are the same on every
  * architecture) and the classic mount(2), umount2(2), pivot_root(2).
  */
-import { closeSync, readSync } from 'node:fs';
-import { check, cstring, hasErrno, native, type PathLike, rawSyscall } from './libc.ts';
+import { readSync } from 'node:fs';
+import { check, closeFd, cstring, hasErrno, native, type PathLike, rawSyscall } from './libc.ts';
 
 export const MS_RDONLY = 1;
 export const MS_NOSUID = 2;
@@ -141,7 +141,7 @@ export class FsContext implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    closeSync(this.fd);
+    closeFd(this.fd);
   }
 }
 

@@ -5,8 +5,7 @@
  *
  * Order: a directory, then its content by name bytes, each directory's content right after it.
  */
-import { closeSync } from 'node:fs';
-import { TslayerError } from '../../src/errors.ts';
+import { TslayerError } from '../errors.ts';
 import {
   type DirectoryEntry,
   DT_DIR,
@@ -16,9 +15,9 @@ import {
   type StatAt,
   statAt,
   statFd,
-} from '../../src/sys/at.ts';
-import { S_IFDIR, S_IFMT } from '../../src/sys/files.ts';
-import { hasErrno } from '../../src/sys/libc.ts';
+} from './at.ts';
+import { S_IFDIR, S_IFMT } from './files.ts';
+import { closeFd, hasErrno } from './libc.ts';
 
 export interface Visit {
   /** `leave` comes once more for a directory, when all below it was visited (or `descend` was cleared). */
@@ -62,7 +61,7 @@ export function* walkTree(rootFd: number): Generator<Visit, void> {
       if (!entry) {
         yield { ...frame.visit, event: 'leave' };
         stack.pop();
-        if (stack.length > 0) closeSync(frame.visit.fd);
+        if (stack.length > 0) closeFd(frame.visit.fd);
         continue;
       }
       const visit = visitEntry(frame.visit, entry);
@@ -77,7 +76,7 @@ export function* walkTree(rootFd: number): Generator<Visit, void> {
       stack[stack.length - 1] = frameOf(visit);
     }
   } finally {
-    for (const frame of stack.slice(1)) closeSync(frame.visit.fd);
+    for (const frame of stack.slice(1)) closeFd(frame.visit.fd);
   }
 }
 

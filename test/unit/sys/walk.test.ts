@@ -3,7 +3,7 @@ import { closeSync, linkSync, mkdirSync, mkdtempSync, openSync, rmSync, symlinkS
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { walkTree } from '../../../drivers/tree/walk.ts';
+import { walkTree } from '../../../src/sys/walk.ts';
 import { compareTrees, snapshotTree } from '../../support/tree-snapshot.ts';
 
 describe('walkTree', () => {
