@@ -20,12 +20,6 @@ export interface ErofsSinkOptions {
   readonly durable: boolean;
 }
 
-/** What `finish` returns: the driver needs to know about the root. */
-export interface ErofsSinkResult extends SinkResult {
-  /** The layer's root is opaque: it hides all layers below it. */
-  readonly opaqueRoot: boolean;
-}
-
 export class ErofsSink implements LayerSink {
   readonly #options: ErofsSinkOptions;
   readonly #tree: LayerTree = new LayerTree(DEFAULT_LIMITS.entries);
@@ -58,7 +52,7 @@ export class ErofsSink implements LayerSink {
     this.#tree.add(entry);
   }
 
-  finish(): ErofsSinkResult {
+  finish(): SinkResult {
     const fd = this.#open;
     try {
       finishImage(fd, this.#tree, this.#end, this.#options.name);
@@ -67,7 +61,6 @@ export class ErofsSink implements LayerSink {
         bytes: fstatSync(fd).blocks * 512,
         inodes: 1,
         warnings: this.#tree.warnings,
-        opaqueRoot: this.#tree.opaqueRoot,
       };
     } catch (error) {
       throw asTslayerError(error, 'cannot write the layer');

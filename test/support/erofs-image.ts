@@ -1,11 +1,12 @@
 /** EROFS images made from tars by the driver's own sink, and mounted where a test can look at them. */
 import { closeSync, mkdirSync, openSync, readSync, writeFileSync } from 'node:fs';
-import { ErofsSink, type ErofsSinkResult } from '../../drivers/erofs/sink.ts';
+import { ErofsSink } from '../../drivers/erofs/sink.ts';
+import type { SinkResult } from '../../src/archive/sink.ts';
 import { TarReader } from '../../src/archive/tar-reader.ts';
 import { MS_RDONLY, mount, umount } from '../../src/sys/mount-api.ts';
 
 /** Writes the layer that the tar at `tar` (or in memory) holds as the image `image`. */
-export function buildImage(tar: string | Uint8Array, image: string, durable = false): ErofsSinkResult {
+export function buildImage(tar: string | Uint8Array, image: string, durable = false): SinkResult {
   writeFileSync(image, '');
   const sink = new ErofsSink({ path: image, name: image, durable });
   try {

@@ -96,6 +96,11 @@ export class LayerTree {
     return (this.directories.flags[ROOT]! & OPAQUE) !== 0;
   }
 
+  /** Whether no entry of the tar speaks of the root. */
+  get implicitRoot(): boolean {
+    return (this.directories.flags[ROOT]! & IMPLICIT) !== 0;
+  }
+
   #addRoot(entry: TarEntry): void {
     if (entry.type !== 'directory') throw new TslayerError('UNSAFE_LAYER', 'the root of a layer is not a directory');
     this.#setAttributes(ROOT, entry);

@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { TslayerError } from '../../../src/errors.ts';
 import { alignUp, BLOCK_SIZE, HEAD_SIZE } from '../format/layout.ts';
+import { writeNote } from '../format/note.ts';
 import { encodeHead } from '../format/superblock.ts';
 import type { LayerTree } from '../tree/layer-tree.ts';
 import { settle } from '../tree/settle.ts';
@@ -26,6 +27,11 @@ export function finishImage(fd: number, tree: LayerTree, tarEnd: number, name: s
     metaBlock: plan.metaStart / BLOCK_SIZE,
     uuid: imageUuid(name),
     chunked: plan.chunks.length > 0,
+  });
+  writeNote(head, {
+    tarLength: tarEnd - HEAD_SIZE,
+    opaqueRoot: tree.opaqueRoot,
+    implicitRoot: tree.implicitRoot,
   });
   writeAll(fd, head, 0);
 }

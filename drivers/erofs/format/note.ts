@@ -1,0 +1,43 @@
+/**
+ * What tslayer writes into the first bytes of an image, which EROFS leaves to others: where the raw tar lies (so
+ * that it can be had back byte for byte), and what a stack needs to know of the layer without mounting it.
+ *
+ *     0  "tslayer\0"   8  u32 version   12  u32 flags   16  u64 length of the tar, which begins at 4096
+ */
+import { TslayerError } from '../../../src/errors.ts';
+
+const MAGIC = Buffer.from('tslayer\0');
+const VERSION = 1;
+
+const OPAQUE_ROOT = 1;
+const IMPLICIT_ROOT = 2;
+
+export interface LayerNote {
+  /** Bytes of the raw tar. */
+  readonly tarLength: number;
+  /** The layer hides all that lies below it. */
+  readonly opaqueRoot: boolean;
+  /** The tar says nothing of the root: its attributes are those of the layers below. */
+  readonly implicitRoot: boolean;
+}
+
+export function writeNote(head: Uint8Array, note: LayerNote): void {
+  const view = new DataView(head.buffer, head.byteOffset);
+  head.set(MAGIC);
+  view.setUint32(8, VERSION, true);
+  view.setUint32(12, (note.opaqueRoot ? OPAQUE_ROOT : 0) | (note.implicitRoot ? IMPLICIT_ROOT : 0), true);
+  view.setBigUint64(16, BigInt(note.tarLength), true);
+}
+
+export function readNote(head: Uint8Array): LayerNote {
+  const view = new DataView(head.buffer, head.byteOffset);
+  if (MAGIC.compare(head, 0, MAGIC.length) !== 0 || view.getUint32(8, true) !== VERSION) {
+    throw new TslayerError('MALFORMED', 'not a layer that tslayer wrote');
+  }
+  const flags = view.getUint32(12, true);
+  return {
+    tarLength: Number(view.getBigUint64(16, true)),
+    opaqueRoot: (flags & OPAQUE_ROOT) !== 0,
+    implicitRoot: (flags & IMPLICIT_ROOT) !== 0,
+  };
+}

@@ -1,0 +1,90 @@
+/** Finds out by doing: writes an image of one file where the store is, mounts it unseen, reads the file back. */
+import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TarEntry } from '../../src/archive/entry.ts';
+import { asTslayerError } from '../../src/errors.ts';
+import { hasErrno } from '../../src/sys/libc.ts';
+import { FsContext } from '../../src/sys/mount-api.ts';
+import type { Probe } from '../driver.ts';
+import { canReadDirectly } from './direct-io.ts';
+import { ErofsSink } from './sink.ts';
+
+const CONTENT = Buffer.from('mounted');
+
+export async function probeErofs(directory: string): Promise<Probe> {
+  let directio = false;
+  try {
+    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    const temporary = mkdtempSync(join(directory, '.probe-'));
+    try {
+      const image = join(temporary, 'image');
+      writeImage(image);
+      directio = canReadDirectly(image);
+      readBack(image, directio);
+    } finally {
+      rmSync(temporary, { recursive: true, force: true });
+    }
+  } catch (error) {
+    return { available: false, reason: reasonOf(error), features: {} };
+  }
+  return { available: true, reason: 'the kernel mounts EROFS from files', features: { directio } };
+}
+
+function writeImage(path: string): void {
+  writeFileSync(path, '');
+  const sink = new ErofsSink({ path, name: 'probe', durable: false });
+  try {
+    const data = Buffer.alloc(512);
+    CONTENT.copy(data);
+    sink.raw(Buffer.alloc(512));
+    sink.raw(data);
+    sink.entry(FILE);
+    sink.finish();
+  } finally {
+    sink.close();
+  }
+}
+
+/** Lies at 512 bytes in the tar: aligned to blocks and to nothing larger, as most files are. */
+const FILE: TarEntry = {
+  type: 'file',
+  path: Buffer.from('file'),
+  mode: 0o644,
+  uid: 0,
+  gid: 0,
+  mtime: { seconds: 0, nanoseconds: 0 },
+  size: CONTENT.length,
+  linkname: new Uint8Array(0),
+  deviceMajor: 0,
+  deviceMinor: 0,
+  xattrs: [],
+  dataOffset: 512,
+  storedSize: CONTENT.length,
+};
+
+/** The mount is never attached anywhere: it is gone when its descriptor is. */
+function readBack(image: string, directio: boolean): void {
+  using context = new FsContext('erofs');
+  context.set('source', image);
+  if (directio) context.flag('directio');
+  context.create();
+  const mountFd = context.mount();
+  try {
+    const fd = openSync(`/proc/self/fd/${mountFd}/file`, 'r');
+    try {
+      if (!readFileSync(fd).equals(CONTENT)) throw new Error('the mounted file reads wrong');
+    } finally {
+      closeSync(fd);
+    }
+  } finally {
+    closeSync(mountFd);
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (hasErrno(error, 'ENODEV')) return 'the kernel has no EROFS (CONFIG_EROFS_FS)';
+  if (hasErrno(error, 'ENOTBLK')) return 'the kernel mounts EROFS from block devices only (6.12 or newer is needed)';
+  if (hasErrno(error, 'EPERM', 'EACCES')) return 'mounting needs root';
+  if (hasErrno(error, 'ENOSYS')) return 'the kernel lacks fsopen(2) (Linux 5.2)';
+  return asTslayerError(error).message;
+}
