@@ -40,6 +40,11 @@ export class Layers {
     return row && fromStored(row);
   }
 
+  /** Whether this tar is unpacked somewhere, over whatever parent. */
+  hasDiff(diffId: DiffID): boolean {
+    return this.#db.get('SELECT 1 FROM layers WHERE diff_id = ?', diffId) !== undefined;
+  }
+
   byId(id: string): LayerRow | undefined {
     const row = this.#db.get<Stored>(`SELECT ${COLUMNS} FROM layers WHERE id = ?`, id);
     return row && fromStored(row);

@@ -40,6 +40,15 @@ export class Leases {
     return this.#db.all<LeaseRow>(`SELECT ${COLUMNS} FROM leases ORDER BY created_at, id`);
   }
 
+  bySession(session: string): LeaseRow[] {
+    return this.#db.all<LeaseRow>(`SELECT ${COLUMNS} FROM leases WHERE session = ?`, session);
+  }
+
+  /** Leases that only time ends, and that time has ended. */
+  expired(now: number): LeaseRow[] {
+    return this.#db.all<LeaseRow>(`SELECT ${COLUMNS} FROM leases WHERE session IS NULL AND expires_at <= ?`, now);
+  }
+
   put(row: LeaseRow): void {
     this.#db.run(
       `INSERT INTO leases (id, session, purpose, created_at, expires_at) VALUES (?, ?, ?, ?, ?)

@@ -1,0 +1,140 @@
+/**
+ * Takes away content that nothing holds any more. Rows go first, in one durable transaction that sees every name,
+ * snapshot and lease; each thing becomes a garbage row there; then the disk follows. Removing starts from
+ * candidates and goes on to what they alone held, so that its cost is that of what goes, not of the store.
+ */
+import { rmSync } from 'node:fs';
+import type { GarbageRow } from '../metadata/garbage.ts';
+import type { LayerKey } from '../metadata/layers.ts';
+import type { Metadata } from '../metadata/metadata.ts';
+import type { ChainID, Digest } from '../oci/digest.ts';
+import { layerIndexPath } from '../store-layout.ts';
+import type { StoreContext } from './context.ts';
+
+export interface Candidates {
+  readonly blobs?: Iterable<Digest>;
+  readonly chains?: Iterable<ChainID>;
+  readonly layers?: Iterable<LayerKey>;
+}
+
+/** What went, and the bytes that were in it. */
+export interface Collected {
+  readonly blobs: readonly Digest[];
+  /** Driver ids. */
+  readonly layers: readonly string[];
+  readonly chains: readonly ChainID[];
+  readonly blobBytes: number;
+  readonly layerBytes: number;
+}
+
+/** Whether a blob is held, and by what: for the collector and for those who explain it. */
+export function blobIsHeld({ database, leases }: Metadata, digest: Digest): boolean {
+  if (leases.holds('blob', digest)) return true;
+  const sql = `SELECT 1 WHERE EXISTS (SELECT 1 FROM images WHERE target = ? OR manifest = ? OR config = ?)
+    OR EXISTS (SELECT 1 FROM snapshots WHERE manifest = ?)
+    OR EXISTS (SELECT 1 FROM refs WHERE child = ?)`;
+  return database.get(sql, digest, digest, digest, digest, digest) !== undefined;
+}
+
+export function chainIsHeld({ database, leases }: Metadata, chain: ChainID): boolean {
+  if (leases.holds('snapshot', chain)) return true;
+  const sql = `SELECT 1 WHERE EXISTS (SELECT 1 FROM images WHERE chain_id = ?)
+    OR EXISTS (SELECT 1 FROM snapshots WHERE parent = ?)`;
+  return database.get(sql, chain, chain) !== undefined;
+}
+
+export function layerIsHeld({ database, leases }: Metadata, key: LayerKey): boolean {
+  if (leases.holds('layer', key)) return true;
+  return database.get('SELECT 1 FROM snapshots WHERE layer = ?', key) !== undefined;
+}
+
+/**
+ * Deletes the rows of those candidates that nothing holds, and of what they alone held, and records each as garbage
+ * of `session`. Call it inside a durable transaction, and `removeGarbage` after it.
+ */
+export function dropUnheld(metadata: Metadata, session: string, candidates: Candidates): Collected {
+  const dropped = {
+    blobs: [] as Digest[],
+    layers: [] as string[],
+    chains: [] as ChainID[],
+    blobBytes: 0,
+    layerBytes: 0,
+  };
+  const blobs = [...(candidates.blobs ?? [])];
+  for (let digest = blobs.pop(); digest !== undefined; digest = blobs.pop()) {
+    const row = metadata.blobs.get(digest);
+    if (row === undefined || blobIsHeld(metadata, digest)) continue;
+    blobs.push(...metadata.blobs.refs(digest).map((ref) => ref.child));
+    metadata.blobs.delete(digest);
+    metadata.garbage.put({ kind: 'blob', key: digest, session });
+    dropped.blobs.push(digest);
+    dropped.blobBytes += row.size;
+  }
+  const layers = [...(candidates.layers ?? [])];
+  const chains = [...(candidates.chains ?? [])];
+  for (let chain = chains.pop(); chain !== undefined; chain = chains.pop()) {
+    const row = metadata.snapshots.get(chain);
+    if (row?.kind !== 'committed' || chainIsHeld(metadata, chain)) continue;
+    metadata.snapshots.delete(chain);
+    dropped.chains.push(chain);
+    if (row.parent !== null) chains.push(row.parent);
+    if (row.layer !== null) layers.push(row.layer);
+  }
+  for (const key of layers) {
+    const row = metadata.layers.get(key);
+    if (row === undefined || layerIsHeld(metadata, key)) continue;
+    metadata.layers.delete(key);
+    metadata.garbage.put({ kind: 'layer', key: row.id, session });
+    dropped.layers.push(row.id);
+    dropped.layerBytes += row.bytes;
+  }
+  return dropped;
+}
+
+/** Drops what nothing holds of the candidates, rows and disk. */
+export async function collect(context: StoreContext, candidates: Candidates): Promise<Collected> {
+  const session = await context.session.open();
+  const { metadata } = context;
+  const dropped = metadata.transaction(() => dropUnheld(metadata, session, candidates), { durable: true });
+  await removeDropped(context, dropped, session);
+  return dropped;
+}
+
+export function removeDropped(context: StoreContext, dropped: Collected, session: string): Promise<void> {
+  return removeGarbage(context, [
+    ...dropped.blobs.map((key) => ({ kind: 'blob' as const, key, session })),
+    ...dropped.layers.map((key) => ({ kind: 'layer' as const, key, session })),
+  ]);
+}
+
+/** Removes from the disk what garbage rows name, and the rows with it. */
+export async function removeGarbage(context: StoreContext, rows: readonly GarbageRow[]): Promise<void> {
+  const { metadata, paths } = context;
+  const done: GarbageRow[] = [];
+  for (const row of rows) {
+    if (row.kind === 'blob') {
+      if (await removeBlobFile(context, row.key as Digest)) done.push(row);
+      continue;
+    }
+    const driver = await context.driver();
+    await driver.remove(row.key);
+    if (row.kind === 'layer') rmSync(layerIndexPath(paths, row.key), { force: true });
+    done.push(row);
+  }
+  if (done.length === 0) return;
+  metadata.transaction(() => {
+    for (const row of done) metadata.garbage.delete(row.kind, row.key);
+  });
+}
+
+/**
+ * Removes a blob's file and partial unless a row or lease vouches for it by now. False while somebody writes it: he
+ * has leased it, and puts a row or leaves it to the end of his lease.
+ */
+export async function removeBlobFile({ metadata, blobs }: StoreContext, digest: Digest): Promise<boolean> {
+  using held = await blobs.hold(digest);
+  if (held === undefined) return false;
+  if (metadata.blobs.has(digest) || metadata.leases.holds('blob', digest)) return true;
+  await blobs.remove(digest);
+  return true;
+}

@@ -1,0 +1,47 @@
+/**
+ * What every operation on a store is given first: its paths, its rows, its blobs, layers and snapshots, and the ways
+ * to what is loaded only when needed (driver, registry client). Built once by `openStore` (store.ts).
+ */
+import type { DriverModule, StorageDriver } from '../../drivers/driver.ts';
+import type { LayerLimits } from '../archive/sink.ts';
+import type { FileBlobStore } from '../blobs/file-store.ts';
+import type { DriverSnapshots } from '../layers/driver-snapshots.ts';
+import type { LayerStore } from '../layers/layer-store.ts';
+import type { Session } from '../layers/session.ts';
+import type { Metadata } from '../metadata/metadata.ts';
+import type { StorePaths } from '../store-layout.ts';
+
+export interface StoreConfig {
+  /** `layer`: each blob and layer is on the disk before it is named. `none`: left to the kernel. */
+  readonly durability: 'layer' | 'none';
+  /** false: a layer's compressed blob goes once the layer is unpacked. */
+  readonly keepBlobs: boolean;
+  /** Layers fetched and unpacked at once. */
+  readonly concurrency: number;
+  readonly limits: LayerLimits;
+  /** How long what an interrupted pull has fetched is kept for the next one, milliseconds. */
+  readonly resumeWindowMs: number;
+}
+
+/** Finds drivers for the store; the composition root has the list. */
+export interface DriverChooser {
+  /**
+   * The named driver, or the best one that works in `directory`. Throws UNSUPPORTED with the reasons when none
+   * does, NOT_FOUND when no driver has that name.
+   */
+  choose(directory: string, name: string | undefined): Promise<DriverModule>;
+}
+
+export interface StoreContext {
+  readonly paths: StorePaths;
+  readonly config: StoreConfig;
+  readonly metadata: Metadata;
+  readonly blobs: FileBlobStore;
+  readonly layers: LayerStore;
+  readonly snapshots: DriverSnapshots;
+  readonly session: Session;
+  /** The store's driver, chosen and recorded when it is first needed. */
+  driver(): Promise<StorageDriver>;
+  /** Its name, when the store has one already. */
+  readonly driverName: string | undefined;
+}

@@ -1,0 +1,25 @@
+/**
+ * `store.keepBlobs = false`: a layer's compressed blob goes once the layer is unpacked. It costs what it saves the
+ * day the image is pushed, saved or repaired: then the blob is fetched again.
+ */
+import type { Descriptor } from '../../oci/descriptor.ts';
+import { removeDropped } from '../collect.ts';
+import type { StoreContext } from '../context.ts';
+
+export async function dropUnpackedBlobs(context: StoreContext, layers: readonly Descriptor[]): Promise<void> {
+  const { metadata } = context;
+  const session = await context.session.open();
+  const dropped = metadata.transaction(
+    () =>
+      layers.filter(({ digest }) => {
+        const diff = metadata.blobs.diffOf(digest);
+        // Another pull may rely on it, one that does not unpack.
+        if (!diff || !metadata.layers.hasDiff(diff.diffId) || metadata.leases.holds('blob', digest)) return false;
+        metadata.garbage.put({ kind: 'blob', key: digest, session });
+        return metadata.blobs.delete(digest);
+      }),
+    { durable: true },
+  );
+  const blobs = dropped.map(({ digest }) => digest);
+  await removeDropped(context, { blobs, layers: [], chains: [], blobBytes: 0, layerBytes: 0 }, session);
+}

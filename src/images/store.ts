@@ -1,0 +1,151 @@
+/**
+ * Opens a store: makes it when it is not there, sweeps what a crash left, and puts the parts together. Cheap, since
+ * every command pays for it: one database connection, two small directories looked at, nothing scanned.
+ */
+import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { DriverModule, StorageDriver } from '../../drivers/driver.ts';
+import { DEFAULT_LIMITS } from '../archive/sink.ts';
+import { FileBlobStore } from '../blobs/file-store.ts';
+import { asTslayerError, TslayerError } from '../errors.ts';
+import { DriverSnapshots } from '../layers/driver-snapshots.ts';
+import { LayerStore } from '../layers/layer-store.ts';
+import { Session } from '../layers/session.ts';
+import { type Metadata, openMetadata } from '../metadata/metadata.ts';
+import { OCI_INDEX } from '../oci/media-types.ts';
+import { STORE_DIRECTORIES, type StorePaths, storePaths } from '../store-layout.ts';
+import type { DriverChooser, StoreConfig, StoreContext } from './context.ts';
+import { publishNames } from './layout-index.ts';
+import { sweepCrashed } from './sweep.ts';
+
+export interface OpenStoreOptions {
+  /** ROOT. Made with mode 0700 when it is not there. */
+  readonly root: string;
+  /** The driver wanted; a store that has another one is refused. */
+  readonly driver?: string | undefined;
+  readonly drivers: DriverChooser;
+  readonly config?: Partial<StoreConfig>;
+  /** false: NOT_FOUND when there is no store at ROOT. Default true. */
+  readonly create?: boolean;
+}
+
+export type OpenStore = StoreContext & AsyncDisposable;
+
+export const DEFAULT_STORE_CONFIG: StoreConfig = {
+  durability: 'layer',
+  keepBlobs: true,
+  concurrency: 6,
+  limits: DEFAULT_LIMITS,
+  resumeWindowMs: 24 * 60 * 60 * 1000,
+};
+
+/** Opens the store at `root`; dispose it when done. Several processes may have it open at the same time. */
+export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
+  const paths = storePaths(resolve(options.root));
+  const config = { ...DEFAULT_STORE_CONFIG, ...options.config };
+  makeStore(paths, options.create ?? true);
+  const metadata = openMetadata(paths.database, { durable: config.durability === 'layer' });
+  const context = assemble(paths, config, metadata, options);
+  try {
+    refuseOtherDriver(context.driverName, options.driver);
+    await sweepCrashed(context);
+    await publishNames(context);
+    return context;
+  } catch (error) {
+    await context[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+function assemble(
+  paths: StorePaths,
+  config: StoreConfig,
+  metadata: Metadata,
+  options: Pick<OpenStoreOptions, 'driver' | 'drivers'>,
+): OpenStore {
+  const session = new Session(paths);
+  const durable = config.durability === 'layer';
+  let opening: Promise<StorageDriver> | undefined;
+  const driver = () => (opening ??= openDriver(paths, metadata, options));
+  const layers = new LayerStore({ paths, metadata, session, driver, durable });
+  return {
+    paths,
+    config,
+    metadata,
+    blobs: new FileBlobStore(paths, { durable }),
+    layers,
+    snapshots: new DriverSnapshots({ metadata, layers, driver }),
+    session,
+    driver,
+    get driverName() {
+      return metadata.settings.get('driver');
+    },
+    async [Symbol.asyncDispose]() {
+      using _database = metadata;
+      const id = session.openId;
+      if (id !== undefined) session.close({ rowsLeft: metadata.sessions().includes(id) });
+    },
+  };
+}
+
+/** Chooses the driver when the store has none yet, and records it for good. */
+async function openDriver(
+  paths: StorePaths,
+  metadata: Metadata,
+  options: Pick<OpenStoreOptions, 'driver' | 'drivers'>,
+): Promise<StorageDriver> {
+  const recorded = metadata.settings.get('driver');
+  const module: DriverModule = await options.drivers.choose(paths.layers, recorded ?? options.driver);
+  const driver = await module.open(paths.layers);
+  metadata.transaction(() => {
+    // Two processes may have chosen at the same moment: the first one decides.
+    refuseOtherDriver(metadata.settings.setOnce('driver', module.name), module.name);
+    metadata.settings.setOnce('stacking', driver.stacking);
+  });
+  return driver;
+}
+
+function refuseOtherDriver(recorded: string | undefined, wanted: string | undefined): void {
+  if (recorded === undefined || wanted === undefined || recorded === wanted) return;
+  throw new TslayerError('INVALID_ARGUMENT', `this store was made with the driver ${recorded}, not ${wanted}`, {
+    hint: `leave out --driver, choose another --root, or change the store with convert --driver ${wanted}`,
+  });
+}
+
+function makeStore(paths: StorePaths, create: boolean): void {
+  try {
+    const found = statSync(paths.database, { throwIfNoEntry: false });
+    if (found === undefined) {
+      if (!create) throw new TslayerError('NOT_FOUND', `there is no store at ${paths.root}`);
+      refuseStrangers(paths.root);
+      fillStore(paths);
+    }
+    // Images hold setuid programs: nobody else may walk in (CVE-2024-25621).
+    if ((statSync(paths.root).mode & 0o077) !== 0) chmodSync(paths.root, 0o700);
+  } catch (error) {
+    throw asTslayerError(error, `cannot open the store at ${paths.root}`);
+  }
+}
+
+/** A directory that holds something else does not become a store by a slip of the hand. */
+function refuseStrangers(root: string): void {
+  if (!existsSync(root)) return;
+  const own = new Set<string>([...STORE_DIRECTORIES, 'oci-layout', 'index.json', 'lost+found']);
+  const strangers = readdirSync(root).filter((name) => !own.has(name) && !name.startsWith('metadata.db'));
+  if (strangers.length === 0) return;
+  throw new TslayerError('INVALID_ARGUMENT', `${root} holds ${strangers[0]} and is no store`, {
+    hint: 'choose an empty or new directory with --root',
+  });
+}
+
+function fillStore(paths: StorePaths): void {
+  mkdirSync(paths.root, { recursive: true, mode: 0o700 });
+  for (const name of STORE_DIRECTORIES) mkdirSync(paths[name], { recursive: true, mode: 0o700 });
+  mkdirSync(join(paths.blobs, 'sha256'), { recursive: true, mode: 0o700 });
+  writeNew(paths.ociLayout, '{"imageLayoutVersion":"1.0.0"}');
+  writeNew(paths.index, JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }));
+}
+
+function writeNew(path: string, text: string): void {
+  if (!existsSync(path)) writeFileSync(path, text, { mode: 0o600, flush: true });
+}

@@ -1,0 +1,60 @@
+/**
+ * What a crash leaves, and how it goes. A dead session is one whose lock is free. Its garbage is removed; its leases
+ * turn into leases that only time ends, so that the next pull can go on from what was fetched.
+ */
+import { readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { isTslayerError } from '../errors.ts';
+import { listSessions, takeSession } from '../layers/session.ts';
+import type { LeaseRow } from '../metadata/leases.ts';
+import { removeGarbage } from './collect.ts';
+import type { StoreContext } from './context.ts';
+import { endLease } from './lease.ts';
+
+/** Sweeps dead sessions and expired leases. Two directory listings and two queries when there is nothing to do. */
+export async function sweepCrashed(context: StoreContext): Promise<void> {
+  const sessions = new Set([...listSessions(context.paths), ...context.metadata.sessions()]);
+  for (const name of readdirSync(context.paths.tmp)) {
+    const owner = ownerOf(name);
+    if (owner !== undefined) sessions.add(owner);
+  }
+  for (const session of sessions) {
+    if (session !== context.session.openId) await sweepSession(context, session);
+  }
+  for (const lease of expiredLeases(context)) await endLease(context, lease.id, { collect: true });
+}
+
+/** Removes what a session left, unless it lives. */
+async function sweepSession(context: StoreContext, session: string): Promise<void> {
+  const { metadata, paths } = context;
+  using taken = await takeSession(paths, session);
+  if (taken === undefined) return;
+  try {
+    await removeGarbage(context, metadata.garbage.bySession(session));
+  } catch (error) {
+    // Without the right to mount, or without the driver, layers stay for someone who can remove them.
+    if (isTslayerError(error, 'DENIED') || isTslayerError(error, 'UNSUPPORTED')) return;
+    throw error;
+  }
+  metadata.transaction(() => {
+    for (const lease of metadata.leases.bySession(session)) outlive(context, lease);
+  });
+  for (const name of readdirSync(paths.tmp)) {
+    if (ownerOf(name) === session) rmSync(join(paths.tmp, name), { recursive: true, force: true });
+  }
+  if (!metadata.sessions().includes(session)) rmSync(taken.path, { force: true });
+}
+
+/** The lease of a dead session ends by time; one that never would is over now. */
+function outlive({ metadata }: StoreContext, lease: LeaseRow): void {
+  metadata.leases.put({ ...lease, session: null, expiresAt: lease.expiresAt ?? Date.now() });
+}
+
+function expiredLeases({ metadata }: StoreContext): LeaseRow[] {
+  return metadata.leases.expired(Date.now());
+}
+
+/** Scratch files are named after the session that they belong to. */
+function ownerOf(name: string): string | undefined {
+  return /^([0-9a-z]+-[0-9a-f]{12})(?:-|$)/.exec(name)?.[1];
+}

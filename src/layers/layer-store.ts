@@ -1,0 +1,132 @@
+/**
+ * Unpacked layers: a driver's directory and the rows that vouch for what is in it. A layer gets its id and a garbage
+ * row before the driver writes a byte, and its own row when it is verified and durable; in between, a crash leaves
+ * a garbage row of a dead session, which says what to remove.
+ */
+import { rmSync } from 'node:fs';
+import type { LayerApplication, Stack, StorageDriver } from '../../drivers/driver.ts';
+import type { SinkPlan, SinkResult } from '../archive/sink.ts';
+import type { LayerKey, LayerRow } from '../metadata/layers.ts';
+import type { Metadata } from '../metadata/metadata.ts';
+import type { ChainID, DiffID } from '../oci/digest.ts';
+import { layerIndexPath, layerLockPath, type StorePaths } from '../store-layout.ts';
+import type { LockOptions } from '../sys/locks.ts';
+import { holdLock } from './locks.ts';
+import type { Session } from './session.ts';
+
+export interface LayerStoreOptions {
+  readonly paths: StorePaths;
+  readonly metadata: Metadata;
+  readonly session: Session;
+  readonly driver: () => Promise<StorageDriver>;
+  readonly durable: boolean;
+}
+
+/** What was learnt while a layer was unpacked. */
+export interface UnpackedLayer {
+  readonly diffId: DiffID;
+  /** Bytes of the uncompressed tar. */
+  readonly tarSize: number;
+  readonly result: SinkResult;
+  /** Whether the index of its files was written to `indexPath`. */
+  readonly indexed: boolean;
+}
+
+/** A layer being written. Disposing without `commit` removes it. */
+export interface LayerWriter extends AsyncDisposable {
+  readonly id: string;
+  readonly sink: SinkPlan;
+  /** Where the index of the layer's files goes, for those who write one. */
+  readonly indexPath: string;
+  /** Makes the layer durable and its row visible; `alongside` runs in the transaction that does so. */
+  commit(layer: UnpackedLayer, alongside?: () => void): Promise<LayerRow>;
+}
+
+export class LayerStore {
+  readonly #options: LayerStoreOptions;
+
+  constructor(options: LayerStoreOptions) {
+    this.#options = options;
+  }
+
+  /** The key of a layer: what makes two layers the same one for a driver. */
+  keyOf(stacking: StorageDriver['stacking'], diffId: DiffID, chainId: ChainID): LayerKey {
+    return stacking === 'independent' ? diffId : chainId;
+  }
+
+  /** Keeps other processes from unpacking the same layer. */
+  lock(key: LayerKey, options?: LockOptions): Promise<Disposable> {
+    return holdLock(layerLockPath(this.#options.paths, key), options);
+  }
+
+  /** Begins a layer over the stack `parent`. The caller holds the layer's lock and has seen that it is not there. */
+  async begin(key: LayerKey, parent: ChainID | undefined): Promise<LayerWriter> {
+    const { paths, metadata, durable } = this.#options;
+    const driver = await this.#options.driver();
+    const id = await this.newId('layer');
+    const stack = driver.stacking === 'independent' || parent === undefined ? [] : this.stack(parent);
+    const application = await driver.apply(id, stack, { durable });
+    let open = true;
+    return {
+      id,
+      sink: application.sink,
+      indexPath: layerIndexPath(paths, id),
+      commit: async (layer, alongside) => {
+        await application.commit(layer.result);
+        const row = await this.#row(driver, key, id, layer);
+        metadata.transaction(() => {
+          metadata.layers.put(row);
+          metadata.garbage.delete('layer', id);
+          alongside?.();
+        });
+        open = false;
+        return row;
+      },
+      [Symbol.asyncDispose]: async () => {
+        if (open) await this.#abort(application, id);
+      },
+    };
+  }
+
+  /** Layer ids under a chainID, top first. */
+  stack(chainId: ChainID): Stack {
+    return this.#options.metadata.layers.stack(chainId).map((layer) => layer.id);
+  }
+
+  /** Id of this process's session, open from now on. */
+  session(): Promise<string> {
+    return this.#options.session.open();
+  }
+
+  /** A new id, recorded as garbage of this session until a row names it. */
+  async newId(kind: 'layer' | 'snapshot'): Promise<string> {
+    const { metadata } = this.#options;
+    const session = await this.session();
+    return metadata.transaction(() => {
+      const id = metadata.settings.newId();
+      metadata.garbage.put({ kind, key: id, session });
+      return id;
+    });
+  }
+
+  /** Removes what a garbage row says, from the disk first. */
+  async discard(kind: 'layer' | 'snapshot', id: string): Promise<void> {
+    const driver = await this.#options.driver();
+    await driver.remove(id);
+    if (kind === 'layer') rmSync(layerIndexPath(this.#options.paths, id), { force: true });
+    this.#options.metadata.garbage.delete(kind, id);
+  }
+
+  async #abort(application: LayerApplication, id: string): Promise<void> {
+    await application.abort();
+    rmSync(layerIndexPath(this.#options.paths, id), { force: true });
+    this.#options.metadata.garbage.delete('layer', id);
+  }
+
+  async #row(driver: StorageDriver, key: LayerKey, id: string, layer: UnpackedLayer): Promise<LayerRow> {
+    // A sink that cannot know what its file system made of the layer says zero inodes.
+    const usage = layer.result.inodes > 0 ? layer.result : await driver.usage(id);
+    const { diffId, tarSize, indexed } = layer;
+    return { key, id, diffId, tarSize, bytes: usage.bytes, inodes: usage.inodes, indexed, addedAt: Date.now() };
+  }
+}
