@@ -22,6 +22,12 @@ export type FileChange =
       readonly bytes: number;
     };
 
+/** A file and the number of its layer. */
+export interface Layered {
+  readonly info: FileInfo;
+  readonly layer: number;
+}
+
 export interface CompareOptions {
   /** Times that differ count as a change. Default true. */
   readonly times?: boolean;
@@ -29,7 +35,7 @@ export interface CompareOptions {
    * Whether two regular files of one size hold the same bytes; asked only where all else leaves it open. Without
    * it, equal sizes and times mean equal bytes, and equal sizes with other times mean other bytes.
    */
-  readonly sameBytes?: (before: FileInfo, after: FileInfo, path: string) => boolean;
+  readonly sameBytes?: (before: Layered, after: Layered, path: string) => boolean;
 }
 
 /** Sorted by path bytes; a deleted or added directory is followed by all that was in it. */
@@ -84,7 +90,11 @@ function aspects(before: MergedNode, after: MergedNode, path: string, options: C
   const [a, b] = [before.info.entry, after.info.entry];
   if (a.type !== b.type) return ['type'];
   const what: Aspect[] = [];
-  if (a.type === 'file' && !sameContent(before.info, after.info, path, options)) what.push('content');
+  const files = [
+    { info: before.info, layer: before.layer },
+    { info: after.info, layer: after.layer },
+  ] as const;
+  if (a.type === 'file' && !sameContent(...files, path, options)) what.push('content');
   if (a.mode !== b.mode) what.push('mode');
   if (a.uid !== b.uid || a.gid !== b.gid) what.push('owner');
   if ((options.times ?? true) && !sameTime(a, b)) what.push('mtime');
@@ -95,10 +105,11 @@ function aspects(before: MergedNode, after: MergedNode, path: string, options: C
   return what;
 }
 
-function sameContent(before: FileInfo, after: FileInfo, path: string, { sameBytes }: CompareOptions): boolean {
-  if (before.entry.size !== after.entry.size) return false;
-  if (before.entry.size === 0) return true;
-  return sameBytes ? sameBytes(before, after, path) : sameTime(before.entry, after.entry);
+function sameContent(before: Layered, after: Layered, path: string, { sameBytes }: CompareOptions): boolean {
+  const [a, b] = [before.info.entry, after.info.entry];
+  if (a.size !== b.size) return false;
+  if (a.size === 0) return true;
+  return sameBytes ? sameBytes(before, after, path) : sameTime(a, b);
 }
 
 function sameTime(a: TarEntry, b: TarEntry): boolean {

@@ -56,10 +56,10 @@ function mergeInto(target: MergedNode, source: LayerNode, merge: Merge): void {
 function mergeNode(below: MergedNode | undefined, node: LayerNode, merge: Merge): MergedNode | undefined {
   const isNothing = node.whiteout && !node.info && !node.children;
   if (isNothing || node.whiteout || !node.children || !below?.children) {
-    const info = linkedInfo(node, merge);
+    const linked = linkedBelow(node, merge);
     if (below) hide(below, merge);
     if (isNothing) return undefined;
-    const fresh: MergedNode = { info, layer: merge.number, children: node.children && new Map() };
+    const fresh: MergedNode = linked ?? { info: node.info, layer: merge.number, children: node.children && new Map() };
     mergeInto(fresh, node, merge);
     return fresh;
   }
@@ -73,10 +73,9 @@ function mergeNode(below: MergedNode | undefined, node: LayerNode, merge: Merge)
   return both;
 }
 
-/** A hard link to a file of a lower layer has that file's attributes. */
-function linkedInfo(node: LayerNode, merge: Merge): FileInfo | undefined {
-  if (node.linkBelow === undefined) return node.info;
-  return findNode(merge.root, node.linkBelow)?.info ?? node.info;
+/** A hard link to a file of a lower layer is that file. */
+function linkedBelow(node: LayerNode, merge: Merge): MergedNode | undefined {
+  return node.linkBelow === undefined ? undefined : findNode(merge.root, node.linkBelow);
 }
 
 function hide(node: MergedNode, merge: Merge): void {

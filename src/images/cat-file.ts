@@ -1,0 +1,114 @@
+/** A file's bytes out of an image that is not mounted. */
+import type { TarEntry } from '../archive/entry.ts';
+import type { LayerSink } from '../archive/sink.ts';
+import { TslayerError } from '../errors.ts';
+import type { ImageRow } from '../metadata/images.ts';
+import type { OperationOptions } from '../progress.ts';
+import type { StoreContext } from './context.ts';
+import { readPath } from './file-description.ts';
+import { type ImageLayer, readImage } from './image-layers.ts';
+import { byteString } from './layer-tree.ts';
+import { LayerTrees } from './layer-trees.ts';
+import { resolveNode } from './merged-tree.ts';
+import { readLayerInSteps } from './read-layer.ts';
+
+/** `tslayer cat`: links are followed as a program in the image would. NOT_FOUND, or INVALID_ARGUMENT for no file. */
+export async function* catFile(
+  context: StoreContext,
+  image: ImageRow,
+  path: string,
+  options: OperationOptions = {},
+): AsyncGenerator<Uint8Array, void> {
+  const stored = await readImage(context, image);
+  const root = await new LayerTrees(context, options).merged(stored);
+  const found = resolveNode(root, readPath(path));
+  if (!found) throw new TslayerError('NOT_FOUND', `${image.name} has no ${path}`);
+  const entry = found.node.info?.entry;
+  const layer = stored.layers[found.node.layer];
+  if (!layer || entry?.type !== 'file') {
+    throw new TslayerError(
+      'INVALID_ARGUMENT',
+      `${path} in ${image.name} is not a file but a ${entry?.type ?? 'directory'}`,
+    );
+  }
+  yield* readFile(context, layer, entry, options);
+}
+
+/** The bytes of a layer's file, holes filled. */
+export async function* readFile(
+  context: StoreContext,
+  layer: ImageLayer,
+  entry: TarEntry,
+  options: OperationOptions = {},
+): AsyncGenerator<Uint8Array, void> {
+  if (entry.size === 0) return;
+  const driver = layer.row && (await context.driver());
+  const stored =
+    layer.row && driver?.readFile ? driver.readFile(layer.row.id, entry) : storedBytes(context, layer, entry, options);
+  yield* entry.segments ? filled(entry, stored) : stored;
+}
+
+/** Out of the blob: the tar is read up to the file, and no further. */
+async function* storedBytes(
+  context: StoreContext,
+  layer: ImageLayer,
+  wanted: TarEntry,
+  options: OperationOptions,
+): AsyncGenerator<Uint8Array, void> {
+  const queue: Buffer[] = [];
+  let [reading, left] = [false, wanted.storedSize];
+  const sink: LayerSink = {
+    entry(entry) {
+      // The offset tells apart entries of one name; the last one counts.
+      reading = entry.dataOffset === wanted.dataOffset && byteString(entry.path) === byteString(wanted.path);
+    },
+    data(chunk) {
+      if (!reading) return;
+      left -= chunk.length;
+      queue.push(Buffer.from(chunk));
+    },
+    whiteout: () => undefined,
+    opaque: () => undefined,
+    finish: () => ({ bytes: 0, inodes: 0, warnings: [] }),
+    close: () => undefined,
+  };
+  // The reader pushes and the caller pulls: what one chunk of the blob inflates to is all that waits in between.
+  for await (const _step of readLayerInSteps(context, layer, sink, {
+    signal: options.signal,
+    isDone: () => left <= 0,
+  })) {
+    for (let chunk = queue.shift(); chunk; chunk = queue.shift()) yield chunk;
+  }
+  if (left > 0) throw new TslayerError('MALFORMED', `${layer.descriptor.digest} has no ${byteString(wanted.path)}`);
+}
+
+const ZEROS = Buffer.alloc(64 * 1024);
+
+/** A sparse file's segments put in their places. */
+async function* filled(entry: TarEntry, stored: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
+  const segments = [...(entry.segments ?? [])];
+  let at = 0;
+  let left = 0;
+  for await (const chunk of stored) {
+    for (let offset = 0; offset < chunk.length; ) {
+      if (left === 0) {
+        const next = segments.shift();
+        if (!next) break;
+        yield* zeros(next.offset - at);
+        at = next.offset;
+        left = next.length;
+        continue;
+      }
+      const part = chunk.subarray(offset, offset + left);
+      yield part;
+      offset += part.length;
+      at += part.length;
+      left -= part.length;
+    }
+  }
+  yield* zeros(entry.size - at);
+}
+
+function* zeros(length: number): Generator<Uint8Array, void> {
+  for (let left = length; left > 0; left -= ZEROS.length) yield left < ZEROS.length ? ZEROS.subarray(0, left) : ZEROS;
+}

@@ -1,0 +1,67 @@
+/** `tslayer diff REF REF`: two images, or two ranges of their layers, compared without mounting either. */
+import { TslayerError } from '../errors.ts';
+import type { ImageRow } from '../metadata/images.ts';
+import type { OperationOptions } from '../progress.ts';
+import { type CompareOptions, compareTrees, type FileChange, type Layered } from './compare-trees.ts';
+import type { StoreContext } from './context.ts';
+import { hashFiles, type WantedFile } from './file-hashes.ts';
+import { type ImageLayer, readImage } from './image-layers.ts';
+import { LayerTrees } from './layer-trees.ts';
+
+export interface DiffSide {
+  readonly image: ImageRow;
+  /** Only the first so many layers from the base. Default: all. */
+  readonly layers?: number | undefined;
+}
+
+export interface DiffImagesOptions extends OperationOptions, Pick<CompareOptions, 'times'> {}
+
+/**
+ * Files of one size whose bytes may differ are read and compared; files of layers that both sides share are not
+ * looked at.
+ */
+export async function diffImages(
+  context: StoreContext,
+  before: DiffSide,
+  after: DiffSide,
+  options: DiffImagesOptions = {},
+): Promise<FileChange[]> {
+  const trees = new LayerTrees(context, options);
+  const [a, b] = [await layersOf(context, before), await layersOf(context, after)];
+  const [from, to] = [await trees.merged({ layers: a }), await trees.merged({ layers: b })];
+  const times = options.times ?? true;
+  const doubtful: [WantedFile, WantedFile][] = [];
+  const noteDoubt = (x: Layered, y: Layered) => {
+    const [layerX, layerY] = [a[x.layer], b[y.layer]];
+    if (layerX && layerY)
+      doubtful.push([
+        { info: x.info, layer: layerX },
+        { info: y.info, layer: layerY },
+      ]);
+    return true;
+  };
+  const first = [...compareTrees(from, to, { times, sameBytes: noteDoubt })];
+  if (doubtful.length === 0) return first;
+  const hashes = await hashFiles(context, doubtful.flat(), options);
+  const sameBytes = (x: Layered, y: Layered) => hashes.get(x.info) === hashes.get(y.info);
+  return [...compareTrees(from, to, { times, sameBytes })];
+}
+
+/** What the layers `from` (exclusive) to `to` (inclusive), counted from 1, changed in one image. */
+export function diffLayers(
+  context: StoreContext,
+  image: ImageRow,
+  range: { readonly from: number; readonly to: number },
+  options: DiffImagesOptions = {},
+): Promise<FileChange[]> {
+  return diffImages(context, { image, layers: range.from }, { image, layers: range.to }, options);
+}
+
+async function layersOf(context: StoreContext, { image, layers: count }: DiffSide): Promise<readonly ImageLayer[]> {
+  const { layers } = await readImage(context, image);
+  if (count === undefined) return layers;
+  if (!Number.isInteger(count) || count < 0 || count > layers.length) {
+    throw new TslayerError('INVALID_ARGUMENT', `${image.name} has ${layers.length} layers, not ${count}`);
+  }
+  return layers.slice(0, count);
+}
