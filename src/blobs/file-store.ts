@@ -2,7 +2,7 @@
  * The blob store on disk: blobs/ALGORITHM/HEX for what is whole and verified, ingest/ALGORITHM-HEX for what is not
  * yet (see file-ingest.ts). A blob's life: temp → hash while writing → fdatasync → rename → fsync of the directory.
  */
-import { createReadStream, mkdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { createReadStream, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -94,6 +94,26 @@ export class FileBlobStore implements BlobStore {
     ingest.restart();
     ingest.write(bytes);
     return await ingest.commit();
+  }
+
+  /**
+   * Takes over a file of the store's own tmp/ as the blob whose digest and size its writer has computed; the file
+   * was synced by him. When the blob is there already, the file goes.
+   */
+  async adopt(path: string, descriptor: Descriptor, options: IngestOptions = {}): Promise<BlobInfo> {
+    const { digest, size } = descriptor;
+    const target = this.path(digest);
+    const directory = this.#directory(dirname(target));
+    const lock = await this.#lock(digest, options);
+    try {
+      if (this.#present(digest, size)) rmSync(path, { force: true });
+      else renameSync(path, target);
+    } finally {
+      rmSync(lock.path, { force: true });
+      lock[Symbol.dispose]();
+    }
+    await directory?.sync();
+    return { digest, size };
   }
 
   async remove(digest: Digest): Promise<void> {
