@@ -8,10 +8,9 @@ import type { PushOutcome, RegistryClient } from '../../registry-client/client.t
 import { isTslayerError, TslayerError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
-import { isIndexType, isManifestType } from '../oci/media-types.ts';
 import { formatReference, type Reference } from '../oci/reference.ts';
 import type { LayerState, OperationOptions } from '../progress.ts';
-import { type Closure, closureOf, type ManifestNode } from '../transports/closure.ts';
+import { type Closure, closureOf, missingChildren } from '../transports/closure.ts';
 import type { ContentReader } from '../transports/source.ts';
 
 /** Blobs sent at once, as docker and podman do. */
@@ -124,14 +123,6 @@ async function requireRest(request: PushContentRequest, closure: Closure): Promi
       { hint: 'pull with --all-platforms first, or push one with --platform' },
     );
   });
-}
-
-/** Manifests that the indexes name and that are not among the nodes. */
-export function missingChildren(nodes: readonly ManifestNode[]): Descriptor[] {
-  const present = new Set(nodes.map((node) => node.descriptor.digest));
-  const children = nodes.flatMap(({ manifest }) => (manifest.kind === 'index' ? manifest.manifests : []));
-  const isOurs = ({ mediaType }: Descriptor) => isIndexType(mediaType) || isManifestType(mediaType);
-  return children.filter((child) => isOurs(child) && !present.has(child.digest));
 }
 
 export function tagless({ registry, repository }: Reference): Reference {

@@ -82,6 +82,14 @@ async function visitChild(
   return true;
 }
 
+/** Manifests that the indexes name and that are not among the nodes. */
+export function missingChildren(nodes: readonly ManifestNode[]): Descriptor[] {
+  const present = new Set(nodes.map((node) => node.descriptor.digest));
+  const children = nodes.flatMap(({ manifest }) => (manifest.kind === 'index' ? manifest.manifests : []));
+  const isOurs = ({ mediaType }: Descriptor) => isIndexType(mediaType) || isManifestType(mediaType);
+  return children.filter((child) => isOurs(child) && !present.has(child.digest));
+}
+
 /** A manifest's bytes, verified and parsed. */
 export async function readNode(reader: ContentReader, descriptor: Descriptor): Promise<ManifestNode> {
   const bytes = await reader.readManifest(descriptor);
