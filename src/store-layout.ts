@@ -10,6 +10,7 @@
  *     indexes/ID                file index of the layer ID, kept for diff, ls and cat
  *     mounts/NAME               default mountpoints
  *     containers/ID/            config, state, log
+ *     run/stages/               image files mounted while mounts are made of them
  *     locks/NAME                flock(2) files
  *     sessions/ID               one a process that writes, held locked while it lives
  *     tmp/SESSION-…             scratch of living processes; the rest is swept when a store is opened
@@ -28,6 +29,8 @@ export interface StorePaths {
   readonly indexes: string;
   readonly mounts: string;
   readonly containers: string;
+  readonly run: string;
+  readonly stages: string;
   readonly locks: string;
   readonly sessions: string;
   readonly tmp: string;
@@ -41,6 +44,7 @@ export const STORE_DIRECTORIES: readonly (keyof StorePaths)[] = [
   'indexes',
   'mounts',
   'containers',
+  'run',
   'locks',
   'sessions',
   'tmp',
@@ -58,6 +62,8 @@ export function storePaths(root: string): StorePaths {
     indexes: join(root, 'indexes'),
     mounts: join(root, 'mounts'),
     containers: join(root, 'containers'),
+    run: join(root, 'run'),
+    stages: join(root, 'run', 'stages'),
     locks: join(root, 'locks'),
     sessions: join(root, 'sessions'),
     tmp: join(root, 'tmp'),

@@ -22,11 +22,15 @@ export interface BlobFlowOptions extends OperationOptions {
   readonly onFetched: (bytes: number) => void;
 }
 
-/** May call `reader` a second time: when what an earlier process left turns out to be garbled. */
+/** Broken bytes are fetched once more, from another endpoint if there is one: they may have broken on the way. */
+const ATTEMPTS = 2;
+
+/** May call `reader` a second time: when the bytes it saw turn out to be broken. */
 export async function flowBlob(descriptor: Descriptor, reader: BlobReader, options: BlobFlowOptions): Promise<void> {
   const { context, source, signal, onProgress } = options;
   const { digest, size } = descriptor;
   const onWait = (bytes: number) => onProgress?.({ type: 'transfer', digest, bytes, total: size });
+  const avoid: string[] = [];
   for (let attempt = 1; ; attempt++) {
     await using ingest = await context.blobs.ingest(descriptor, { signal, onWait });
     if (ingest === undefined) {
@@ -36,16 +40,17 @@ export async function flowBlob(descriptor: Descriptor, reader: BlobReader, optio
     if (source === undefined) {
       throw new TslayerError('NOT_FOUND', `blob ${digest} is not in the store`, { hint: 'pull the image again' });
     }
-    const resumed = ingest.offset > 0 && attempt === 1;
     await using feed = new BlobFeed({
       ingest,
-      open: (offset) => source.fetchBlob(descriptor, { offset, signal, onProgress }),
+      open: (offset) => source.fetchBlob(descriptor, { offset, avoid, signal, onProgress }),
       onBytes: (bytes) => onProgress?.({ type: 'transfer', digest, bytes, total: size }),
     });
     try {
       return await readHonestly(feed, () => feed.finish(), reader);
     } catch (error) {
-      if (!resumed || !isTslayerError(error, 'DIGEST_MISMATCH')) throw error;
+      if (attempt === ATTEMPTS || !isTslayerError(error, 'DIGEST_MISMATCH')) throw error;
+      onProgress?.({ type: 'retry', digest, attempt, delayMs: 0, reason: error.message });
+      if (feed.endpoint !== undefined) avoid.push(feed.endpoint);
     } finally {
       options.onFetched(feed.fetched);
     }

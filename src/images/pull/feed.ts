@@ -17,6 +17,8 @@ export interface FeedOptions {
 export class BlobFeed implements AsyncIterable<Uint8Array>, AsyncDisposable {
   /** Bytes that came from the source. */
   fetched = 0;
+  /** Who sent them. */
+  endpoint: string | undefined;
   readonly #bytes: AsyncGenerator<Uint8Array>;
   #stored: Promise<BlobInfo> | undefined;
 
@@ -44,6 +46,7 @@ export class BlobFeed implements AsyncIterable<Uint8Array>, AsyncDisposable {
     if (ingest.offset > 0) yield* ingest.readPartial();
     if (ingest.offset < ingest.descriptor.size) {
       const stream = await open(ingest.offset);
+      this.endpoint = stream.endpoint;
       try {
         for await (const chunk of stream) {
           ingest.write(chunk);

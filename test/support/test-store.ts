@@ -1,0 +1,54 @@
+/** A store of a test's own, with the driver it asks for. */
+import { join } from 'node:path';
+import type { DriverModule } from '../../drivers/driver.ts';
+import { createRegistryClient } from '../../registry-client/index.ts';
+import type { StoreConfig } from '../../src/images/context.ts';
+import { imageName } from '../../src/images/name-image.ts';
+import { type PullRequest, type PullResult, pullImage } from '../../src/images/pull/pull.ts';
+import { registrySource } from '../../src/images/pull/source.ts';
+import type { Unpack } from '../../src/images/pull/unpacker.ts';
+import { type OpenStore, openStore } from '../../src/images/store.ts';
+import { parseReference } from '../../src/oci/reference.ts';
+import type { OperationOptions } from '../../src/progress.ts';
+import { plainUnpack } from './plain-unpack.ts';
+
+export interface TestStoreOptions {
+  readonly root: string;
+  /** Name of the driver's module under drivers/. */
+  readonly driver?: string;
+  readonly config?: Partial<StoreConfig>;
+}
+
+export function openTestStore({ root, driver = 'erofs', config = {} }: TestStoreOptions): Promise<OpenStore> {
+  const choose = async (_directory: string, name = driver): Promise<DriverModule> => {
+    const module = (await import(join(import.meta.dirname, `../../drivers/${name}/index.ts`))) as {
+      driver: DriverModule;
+    };
+    return module.driver;
+  };
+  return openStore({ root, config, drivers: { choose } });
+}
+
+/** Pulls from a loopback registry, as a fresh client would. */
+export async function pullFrom(
+  store: OpenStore,
+  text: string,
+  request: Partial<PullRequest> = {},
+  options: OperationOptions & { unpack?: Unpack } = {},
+): Promise<PullResult> {
+  const reference = parseReference(text);
+  const retry = { attempts: 2, baseDelayMs: 1 };
+  const client = createRegistryClient({ env: {}, etc: '/nonexistent', retry });
+  const source = registrySource(client, reference);
+  try {
+    const names = [imageName(reference)] as const;
+    return await pullImage(
+      store,
+      { names, source, digest: reference.digest, ...request },
+      options.unpack ?? plainUnpack,
+      options,
+    );
+  } finally {
+    await client.close();
+  }
+}
