@@ -74,7 +74,7 @@ export interface NamespaceSpec {
 
 export interface MountSpec {
   readonly destination: string;
-  /** `bind`, `tmpfs`, `proc`, `sysfs`, `devpts`, `mqueue`, `cgroup`. */
+  /** `bind`, `tmpfs`, `proc`, `sysfs`, `devpts`, `mqueue`, `cgroup`, or `file`: the generated file `source`. */
   readonly type: string;
   readonly source: string;
   /** As mount(8) and the OCI specification spell them: `ro`, `nosuid`, `mode=755`, `rprivate`, `rbind`… */

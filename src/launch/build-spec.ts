@@ -1,0 +1,203 @@
+/** From an image's config and the caller's options to a ContainerSpec: docker's rules, no side effects. */
+import { randomBytes } from 'node:crypto';
+import { posix } from 'node:path';
+import { TslayerError } from '../errors.ts';
+import type { Mount } from '../mounts/mount.ts';
+import type { ImageConfig, RuntimeConfig } from '../oci/config.ts';
+import { chooseCapabilities, parseCapability } from './capabilities.ts';
+import {
+  DEFAULT_DEVICE_RULES,
+  DEFAULT_DEVICES,
+  DEFAULT_PATH,
+  defaultMounts,
+  MASKED_PATHS,
+  READONLY_PATHS,
+} from './defaults.ts';
+import { localHost, type SpecHost } from './host.ts';
+import { parseDevice, parseDeviceRule } from './options/devices.ts';
+import { mergeEnvironment } from './options/environment.ts';
+import { generateFiles } from './options/files.ts';
+import { parseNamespace } from './options/namespaces.ts';
+import { parseResources } from './options/resources.ts';
+import { parseSecurityOptions, parseUserNamespace, type SecurityOptions } from './options/security.ts';
+import { parseBytes } from './options/sizes.ts';
+import { parseUlimit } from './options/ulimits.ts';
+import { parseTmpfs, parseVolume } from './options/volumes.ts';
+import type { RunOptions } from './run-options.ts';
+import { chooseProfile } from './seccomp/choose.ts';
+import type { ContainerSpec, DeviceRule, DeviceSpec, MountSpec, NamespaceSpec, ProcessSpec } from './spec.ts';
+
+export interface SpecInput {
+  /** From newContainerId(); also the key of the rootfs's snapshot. */
+  readonly id: string;
+  readonly image: string;
+  readonly config: ImageConfig;
+  readonly rootfs: readonly Mount[];
+  readonly options: RunOptions;
+  readonly host?: SpecHost;
+}
+
+export function newContainerId(): string {
+  return randomBytes(6).toString('hex');
+}
+
+const DEFAULT_SHM = '64m';
+const CGROUP_PARENT = '/tslayer';
+const STOP_SECONDS = 10;
+
+export function buildSpec(input: SpecInput): ContainerSpec {
+  const { id, options, host = localHost } = input;
+  const privileged = options.privileged ?? false;
+  const security = parseSecurityOptions(options.securityOpt ?? [], privileged);
+  const namespaces = chooseNamespaces(options);
+  const isNew = (type: NamespaceSpec['type']): boolean => namespaces.some((each) => each.type === type);
+  const hostname = options.hostname ?? (isNew('uts') ? id : host.hostname());
+  checkHostname(hostname, options.hostname !== undefined && !isNew('uts'));
+  const { devices, rules } = chooseDevices(options, host);
+  const userNamespace = parseUserNamespace(options.userns, host.automaticRange);
+  return {
+    id,
+    name: options.name ?? id,
+    image: input.image,
+    rootfs: { mounts: input.rootfs, readOnly: options.readOnly ?? false },
+    process: buildProcess(input.config.config, options, hostname, security, host),
+    namespaces: userNamespace ? [...namespaces, { type: 'user' }] : namespaces,
+    hostname,
+    mounts: chooseMounts(options, privileged, isNew('ipc')),
+    devices,
+    maskedPaths: security.systemPathsUnconfined ? [] : MASKED_PATHS,
+    readonlyPaths: security.systemPathsUnconfined ? [] : READONLY_PATHS,
+    resources: parseResources(options, rules, host.statDevice),
+    cgroupParent: checkCgroupParent(options.cgroupParent ?? CGROUP_PARENT),
+    files: generateFiles({
+      hostname,
+      hostHosts: host.readHostFile('/etc/hosts'),
+      hostResolvConf: host.readHostFile('/etc/resolv.conf'),
+      hostNetwork: !isNew('network'),
+      addHost: options.addHost ?? [],
+      dns: options.dns ?? [],
+    }),
+    ...(userNamespace && { userNamespace }),
+    stop: {
+      signal: options.stopSignal ?? input.config.config.StopSignal ?? 'SIGTERM',
+      timeoutSeconds: options.stopTimeout ?? STOP_SECONDS,
+    },
+    ...(options.onExit && { onExit: options.onExit }),
+    labels: { ...input.config.config.Labels, ...options.labels },
+  };
+}
+
+function buildProcess(
+  image: RuntimeConfig,
+  options: RunOptions,
+  hostname: string,
+  security: SecurityOptions,
+  host: SpecHost,
+): ProcessSpec {
+  const privileged = options.privileged ?? false;
+  const add = options.capAdd ?? [];
+  const capabilities = chooseCapabilities({ add, drop: options.capDrop ?? [], privileged });
+  const named = add.filter((name) => name.toUpperCase() !== 'ALL').map(parseCapability);
+  const profile = chooseProfile(security.seccomp, capabilities, host.readText);
+  return {
+    args: chooseArguments(image, options),
+    env: mergeEnvironment(
+      [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${hostname}`, ...(options.tty ? ['TERM=xterm'] : [])],
+      (image.Env ?? []).filter((entry) => entry.indexOf('=') > 0),
+      options.env ?? [],
+    ),
+    cwd: posix.resolve('/', options.workdir ?? image.WorkingDir ?? '/'),
+    user: options.user ?? image.User ?? '',
+    additionalGroups: options.groupAdd ?? [],
+    terminal: options.tty ?? false,
+    stdin: options.interactive ?? false,
+    capabilities,
+    addedCapabilities: named.filter((name) => capabilities.includes(name)),
+    noNewPrivileges: security.noNewPrivileges,
+    rlimits: (options.ulimit ?? []).map(parseUlimit),
+    ...(options.oomScoreAdj !== undefined && { oomScoreAdj: options.oomScoreAdj }),
+    init: options.init ?? false,
+    ...(profile && { seccomp: profile }),
+  };
+}
+
+/** An entrypoint of the caller's own also sets the image's Cmd aside. */
+function chooseArguments(image: RuntimeConfig, options: RunOptions): string[] {
+  const ownEntrypoint = options.entrypoint !== undefined;
+  const entrypoint = ownEntrypoint ? [options.entrypoint].filter((x) => x !== '') : (image.Entrypoint ?? []);
+  const given = options.command ?? [];
+  const command = given.length > 0 ? given : ownEntrypoint ? [] : (image.Cmd ?? []);
+  const args = [...entrypoint, ...command].filter((x) => x !== undefined);
+  if (args.length === 0) {
+    throw new TslayerError('INVALID_ARGUMENT', 'there is no program to run: the image names none', {
+      hint: 'say one after the image',
+    });
+  }
+  return args;
+}
+
+function chooseNamespaces(options: RunOptions): NamespaceSpec[] {
+  return [
+    { type: 'mount' },
+    ...parseNamespace('uts', options.uts),
+    ...parseNamespace('ipc', options.ipc),
+    ...parseNamespace('pid', options.pid),
+    ...parseNamespace('network', options.network, ['none']),
+    ...parseNamespace('cgroup', options.cgroupns),
+  ];
+}
+
+/** Below the volumes: one over /etc hides them, and is not written to. */
+const GENERATED = [
+  ['/etc/hosts', 'hosts'],
+  ['/etc/hostname', 'hostname'],
+  ['/etc/resolv.conf', 'resolv.conf'],
+] as const;
+
+function chooseMounts(options: RunOptions, privileged: boolean, ownIpc: boolean): MountSpec[] {
+  const system = defaultMounts(parseBytes(options.shmSize ?? DEFAULT_SHM, '--shm-size')).map((mount) => {
+    const ipc = mount.destination === '/dev/shm' || mount.destination === '/dev/mqueue';
+    if (ipc && !ownIpc) return { ...mount, type: 'bind', source: mount.destination, options: ['bind'] };
+    if (!privileged) return mount;
+    return { ...mount, options: mount.options.filter((option) => option !== 'ro') };
+  });
+  const files = GENERATED.map(([destination, source]) => ({
+    destination,
+    type: 'file',
+    source,
+    options: ['rprivate'],
+  }));
+  const own = [...(options.volumes ?? []).map(parseVolume), ...(options.tmpfs ?? []).map(parseTmpfs)];
+  // Shorter destinations first: /data must not hide /data/cache, whichever was named first.
+  const depth = (mount: MountSpec): number => mount.destination.split('/').length;
+  return [...system, ...files, ...own.toSorted((a, b) => depth(a) - depth(b))];
+}
+
+function chooseDevices(options: RunOptions, host: SpecHost): { devices: DeviceSpec[]; rules: DeviceRule[] } {
+  const granted = (options.device ?? []).map((text) => parseDevice(text, host.statDevice));
+  const rules = (options.deviceCgroupRule ?? []).map(parseDeviceRule);
+  if (options.privileged) {
+    const own = new Set(DEFAULT_DEVICES.map(({ path }) => path));
+    const rest = host.allDevices().filter(({ path }) => !own.has(path));
+    return { devices: [...DEFAULT_DEVICES, ...rest], rules: [{ allow: true, type: 'a', access: 'rwm' }] };
+  }
+  return {
+    devices: [...DEFAULT_DEVICES, ...granted.map(({ device }) => device)],
+    rules: [...DEFAULT_DEVICE_RULES, ...granted.map(({ rule }) => rule), ...rules],
+  };
+}
+
+function checkHostname(hostname: string, hasNoNamespace: boolean): void {
+  if (hasNoNamespace) throw new TslayerError('INVALID_ARGUMENT', '--hostname needs a UTS namespace of its own');
+  if (!/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62})$/.test(hostname)) {
+    throw new TslayerError('INVALID_ARGUMENT', `${JSON.stringify(hostname)} is no host name of at most 63 characters`);
+  }
+}
+
+/** A path from the hierarchies' root; `..` would place the container in someone else's cgroup. */
+function checkCgroupParent(path: string): string {
+  if (path.split('/').some((part) => part === '..' || part === '.')) {
+    throw new TslayerError('INVALID_ARGUMENT', `--cgroup-parent ${path}: no . or .. here`);
+  }
+  return posix.join('/', path);
+}

@@ -1,0 +1,213 @@
+/**
+ * What is known of containers, on disk:
+ *
+ *   ROOT/containers/
+ *     .lock               held while a container is added or removed: names are unique
+ *     ID/config.json      the spec and the time of its making; never changes
+ *     ID/state.json       replaced as a whole
+ *     ID/lock             flock(2), held by whoever watches the container, for as long as it lives
+ *     ID/rootfs           an empty directory, mounted on inside the container's mount namespace only
+ *     ID/files/           hosts, hostname, resolv.conf
+ *     ID/log              of a detached one
+ *     ID/attach           a socket of its watcher
+ *
+ * `running` in a state whose lock is free means that the watcher died, and with it, by the kernel's doing, the
+ * container.
+ */
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { TslayerError } from '../errors.ts';
+import { hasErrno } from '../sys/libc.ts';
+import { type FileLock, lock, tryLock } from '../sys/locks.ts';
+import type { ContainerState } from './launcher.ts';
+import type { ContainerSpec } from './spec.ts';
+
+/** What config.json holds. */
+export interface ContainerRecord {
+  readonly createdAt: string;
+  readonly spec: ContainerSpec;
+}
+
+/** What only the launcher needs to know of a state. */
+export interface StoredState extends ContainerState {
+  /** Of the watcher, or of the caller of a foreground container. */
+  readonly watcher?: number;
+  /** Absolute paths of the container's cgroups, to be removed. */
+  readonly cgroups?: readonly string[];
+}
+
+const ID = /^[0-9a-f]{12}$/;
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
+
+export class ContainerStore {
+  readonly directory: string;
+
+  /** @param root the store's root, absolute. */
+  constructor(root: string) {
+    this.directory = join(root, 'containers');
+  }
+
+  paths(id: string): ContainerPaths {
+    const base = join(this.directory, id);
+    return {
+      base,
+      config: join(base, 'config.json'),
+      state: join(base, 'state.json'),
+      lock: join(base, 'lock'),
+      rootfs: join(base, 'rootfs'),
+      files: join(base, 'files'),
+      log: join(base, 'log'),
+      attach: join(base, 'attach'),
+    };
+  }
+
+  /** ALREADY_EXISTS when the id or the name is taken. Returns the container's lock, held. */
+  async add(spec: ContainerSpec, durable: boolean = false): Promise<FileLock> {
+    if (!ID.test(spec.id)) throw new TslayerError('INVALID_ARGUMENT', `${spec.id} is no container id`);
+    if (!NAME.test(spec.name)) {
+      throw new TslayerError('INVALID_ARGUMENT', `${JSON.stringify(spec.name)} is no container name`, {
+        hint: 'use letters, digits, and _ . - after the first',
+      });
+    }
+    mkdirSync(this.directory, { recursive: true, mode: 0o700 });
+    using _lock = await this.#lockAll();
+    const taken = this.list().find(({ spec: other }) => other.name === spec.name || other.id === spec.id);
+    if (taken) throw new TslayerError('ALREADY_EXISTS', `the container name ${spec.name} is taken by ${taken.spec.id}`);
+    const paths = this.paths(spec.id);
+    for (const directory of [paths.base, paths.rootfs, paths.files]) mkdirSync(directory, { mode: 0o700 });
+    for (const [name, text] of generatedFiles(spec)) replaceFile(join(paths.files, name), text, 0o644);
+    const held = tryLock(paths.lock);
+    if (!held) throw new TslayerError('IN_USE', `the container ${spec.id} is being made by someone else`);
+    this.writeState(spec.id, { status: 'created' });
+    // Last: without it, the directory is no container yet.
+    const record: ContainerRecord = { createdAt: new Date().toISOString(), spec };
+    replaceFile(paths.config, JSON.stringify(record), 0o600, durable);
+    return held;
+  }
+
+  #lockAll(): Promise<FileLock> {
+    return lock(join(this.directory, '.lock'));
+  }
+
+  /** Oldest first. */
+  list(): ContainerRecord[] {
+    return this.ids()
+      .map((id) => this.read(id))
+      .filter((record) => record !== undefined)
+      .toSorted((a, b) => a.createdAt.localeCompare(b.createdAt));
+  }
+
+  ids(): string[] {
+    try {
+      return readdirSync(this.directory).filter((name) => ID.test(name));
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return [];
+      throw error;
+    }
+  }
+
+  read(id: string): ContainerRecord | undefined {
+    return readJson<ContainerRecord>(this.paths(id).config);
+  }
+
+  /** By name, id, or the beginning of one id. */
+  find(name: string): ContainerRecord {
+    const all = this.list();
+    const exact = all.find(({ spec }) => spec.name === name || spec.id === name);
+    if (exact) return exact;
+    const matching = name === '' ? [] : all.filter(({ spec }) => spec.id.startsWith(name));
+    if (matching.length === 1) return matching[0]!;
+    if (matching.length === 0) throw new TslayerError('NOT_FOUND', `there is no container ${JSON.stringify(name)}`);
+    throw new TslayerError('INVALID_ARGUMENT', `${name} is the beginning of ${matching.length} container ids`);
+  }
+
+  readState(id: string): StoredState {
+    return readJson<StoredState>(this.paths(id).state) ?? { status: 'created' };
+  }
+
+  writeState(id: string, state: StoredState, durable: boolean = false): void {
+    replaceFile(this.paths(id).state, JSON.stringify(state), 0o600, durable);
+  }
+
+  /** The container's lock if nobody watches it. */
+  tryLock(id: string): FileLock | undefined {
+    try {
+      return tryLock(this.paths(id).lock);
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  remove(id: string): void {
+    const { base, config } = this.paths(id);
+    // First: what is left after a crash is no container any more, and the next sweep takes it.
+    rmSync(config, { force: true });
+    rmSync(base, { recursive: true, force: true });
+  }
+
+  /** Directories that never became a container, or no longer are one. */
+  sweep(): void {
+    for (const id of this.ids()) {
+      if (existsSync(this.paths(id).config)) continue;
+      using held = this.tryLock(id);
+      if (held) rmSync(this.paths(id).base, { recursive: true, force: true });
+    }
+  }
+}
+
+export interface ContainerPaths {
+  readonly base: string;
+  readonly config: string;
+  readonly state: string;
+  readonly lock: string;
+  readonly rootfs: string;
+  readonly files: string;
+  readonly log: string;
+  readonly attach: string;
+}
+
+function generatedFiles({ files }: ContainerSpec): [name: string, text: string][] {
+  const all: [string, string | undefined][] = [
+    ['hosts', files.hosts],
+    ['hostname', files.hostname],
+    ['resolv.conf', files.resolvConf],
+  ];
+  return all.filter((entry): entry is [string, string] => entry[1] !== undefined);
+}
+
+/** Undefined for a file that is not there, or that was cut short by the end of the machine. */
+function readJson<T>(path: string): T | undefined {
+  try {
+    return JSON.parse(readFileSync(path, 'utf8')) as T;
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT') || error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Whole or not at all. A foreground container's files need not outlive the machine, as the container does not, and
+ * an fsync would cost more than all else that `run` does.
+ */
+function replaceFile(path: string, text: string, mode: number, durable: boolean = false): void {
+  const fd = openSync(`${path}.new`, 'w', mode);
+  try {
+    writeSync(fd, text);
+    if (durable) fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+  renameSync(`${path}.new`, path);
+}

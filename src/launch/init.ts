@@ -1,0 +1,38 @@
+/**
+ * The process that becomes a container's PID 1: one straight line of system calls from the host's view to the
+ * program's first instruction. It is started with an empty environment and a socket to its launcher, loads as
+ * little as possible (its start is most of what `run` costs), and runs no asynchronous code: a thread could not be
+ * created any more.
+ */
+import { constants } from 'node:os';
+import { setParentDeathSignal, setsid } from '../sys/process.ts';
+import { receiveTask, send, sendError } from './init/channel.ts';
+import { enterContainer } from './init/container.ts';
+import { hasNew, joinNamespaces } from './init/namespaces.ts';
+import { becomeProgram } from './init/program.ts';
+import type { InitTask } from './protocol.ts';
+
+try {
+  // Before the launcher is told that we live: from then on its death is ours.
+  setParentDeathSignal(constants.signals.SIGKILL);
+  setsid();
+  send({ type: 'ready' });
+  const received = receiveTask();
+  if (received === undefined) process.exit(125);
+  start(received.task, received.fds);
+} catch (error) {
+  sendError(error);
+  process.exit(125);
+}
+
+function start(task: InitTask, files: readonly number[]): never {
+  const passed = files.length - task.cgroupFiles;
+  const cgroupFiles = files.slice(passed);
+  if (task.task === 'exec') {
+    joinNamespaces(files.slice(0, passed), task.join);
+    return becomeProgram(task, { cgroupFiles, newCgroupNamespace: false, console: false });
+  }
+  enterContainer(task, task.rootfsPassed ? files[0] : undefined);
+  const newCgroupNamespace = hasNew(task.spec.namespaces, 'cgroup');
+  return becomeProgram(task, { cgroupFiles, newCgroupNamespace, console: true });
+}

@@ -1,0 +1,64 @@
+/** `--security-opt` and `--userns`. */
+import { TslayerError } from '../../errors.ts';
+import type { IdRange, UserMapping } from '../spec.ts';
+
+export interface SecurityOptions {
+  /** `default`, `unconfined`, or the path of a profile. */
+  readonly seccomp: string;
+  readonly noNewPrivileges: boolean;
+  /** Nothing masked, nothing read-only. */
+  readonly systemPathsUnconfined: boolean;
+}
+
+/** A privileged container starts from no protection; each option says otherwise by name. */
+export function parseSecurityOptions(texts: readonly string[], privileged: boolean): SecurityOptions {
+  let seccomp = privileged ? 'unconfined' : 'default';
+  let noNewPrivileges = !privileged;
+  let systemPathsUnconfined = privileged;
+  for (const text of texts) {
+    const [, key = text, value] = /^([a-z-]+)[=:](.*)$/.exec(text) ?? [];
+    if (key === 'seccomp' && value) seccomp = value;
+    else if (key === 'no-new-privileges') noNewPrivileges = value !== 'false';
+    else if (key === 'systempaths' && value === 'unconfined') systemPathsUnconfined = true;
+    else if (key === 'label' || key === 'apparmor') refuse(text, 'this launcher sets no such label');
+    else refuse(text, 'not understood');
+  }
+  return { seccomp, noNewPrivileges, systemPathsUnconfined };
+}
+
+function refuse(text: string, why: string): never {
+  throw new TslayerError('INVALID_ARGUMENT', `--security-opt ${JSON.stringify(text)}: ${why}`, {
+    hint: 'known are seccomp=FILE, seccomp=unconfined, no-new-privileges[=false], systempaths=unconfined',
+  });
+}
+
+/** A range of host ids that no one else uses. */
+export interface SubordinateRange {
+  readonly uid: number;
+  readonly gid: number;
+  readonly size: number;
+}
+
+/** `auto` takes a range from the host; `UID:GID:COUNT` names one. Undefined: the caller's user namespace. */
+export function parseUserNamespace(
+  text: string | undefined,
+  automaticRange: () => SubordinateRange,
+): UserMapping | undefined {
+  if (text === undefined || text === 'host') return undefined;
+  const [, uid, gid, size] = /^(\d+):(\d+):(\d+)$/.exec(text) ?? [];
+  if (size !== undefined) return mapping({ uid: Number(uid), gid: Number(gid), size: Number(size) });
+  if (text === 'auto') return mapping(automaticRange());
+  throw new TslayerError('INVALID_ARGUMENT', `--userns ${JSON.stringify(text)}: write host, auto or UID:GID:COUNT`);
+}
+
+function mapping({ uid, gid, size }: SubordinateRange): UserMapping {
+  const range = (hostID: number): IdRange[] => {
+    if (size < 1 || hostID < 1 || hostID + size > 2 ** 32 - 1) {
+      throw new TslayerError('INVALID_ARGUMENT', `--userns: ${hostID} and ${size} ids from there are no range`, {
+        hint: 'the range starts above 0, so that root inside is not root outside',
+      });
+    }
+    return [{ containerID: 0, hostID, size }];
+  };
+  return { uids: range(uid), gids: range(gid) };
+}

@@ -1,0 +1,63 @@
+/**
+ * What a launcher and the init process say to each other over a socket: the task once, as a length and JSON (with
+ * open files beside it, where there are any); the answers as lines of JSON. The socket closes when the program is
+ * executed; an end without `starting` before it means that init died.
+ */
+
+import type { ErrorCode } from '../errors.ts';
+import type { WindowSize } from '../sys/pty.ts';
+import type { LaunchStatus } from './errors.ts';
+import type { ContainerSpec, ProcessSpec } from './spec.ts';
+
+/** The socket's descriptor in the init process. */
+export const CHANNEL_FD = 3;
+/** Bytes before the JSON: its length, little endian. */
+export const LENGTH_BYTES = 4;
+
+/** What starting any program needs, in a new container or in a running one. */
+export interface ProgramTask {
+  readonly process: ProcessSpec;
+  /**
+   * How many open cgroup files came last with the message. The process writes `0` to each as the last thing before
+   * it gives up its privileges.
+   */
+  readonly cgroupFiles: number;
+  /** A compiled filter, base64. */
+  readonly filter?: string;
+  readonly windowSize?: WindowSize;
+}
+
+export interface ContainerTask extends ProgramTask {
+  readonly task: 'container';
+  readonly spec: ContainerSpec;
+  /** An empty directory where the rootfs is put together, in the init's own mount namespace. */
+  readonly rootfsDirectory: string;
+  /** Holds the generated files: hosts, hostname, resolv.conf. */
+  readonly filesDirectory: string;
+  /** The container's cgroups, to be bound below /sys/fs/cgroup. No name: the only one, of version 2. */
+  readonly cgroups: readonly { readonly name?: string; readonly directory: string }[];
+  /** A finished rootfs came first with the message, as a detached mount, instead of `spec.rootfs.mounts`. */
+  readonly rootfsPassed: boolean;
+}
+
+export interface ExecTask extends ProgramTask {
+  readonly task: 'exec';
+  /** CLONE_NEW* of the namespace files that came first with the message, in order. */
+  readonly join: readonly number[];
+}
+
+export type InitTask = ContainerTask | ExecTask;
+
+export type InitMessage =
+  | { readonly type: 'ready' }
+  | { readonly type: 'warning'; readonly message: string }
+  /** The terminal's master is this descriptor of the init process; take it and answer with one byte. */
+  | { readonly type: 'terminal'; readonly master: number }
+  | { readonly type: 'starting' }
+  | {
+      readonly type: 'error';
+      readonly exitStatus: LaunchStatus;
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly hint?: string | undefined;
+    };

@@ -1,0 +1,84 @@
+/** Runs one container from its spec to its end: what a foreground `run` and a watcher have in common. */
+import { constants } from 'node:os';
+import type { FileLock } from '../sys/locks.ts';
+import type { WindowSize } from '../sys/pty.ts';
+import type { InitProcess, LaunchHooks } from './boot.ts';
+import type { ContainerStore } from './container-store.ts';
+import type { ExitResult } from './launcher.ts';
+import type { ContainerTask } from './protocol.ts';
+import { compileProfile } from './seccomp/compile.ts';
+import type { ContainerSpec } from './spec.ts';
+
+export interface SuperviseOptions extends LaunchHooks {
+  readonly store: ContainerStore;
+  readonly spec: ContainerSpec;
+  /** The container's own, from ContainerStore.add; released at its end. */
+  readonly lock: FileLock;
+  readonly init: InitProcess;
+  readonly windowSize?: WindowSize | undefined;
+  /** Whether its end must be known after the machine's. */
+  readonly durable: boolean;
+}
+
+/**
+ * Resolves when the program runs; `exited` when it has ended and everything of it is gone but its state and log.
+ * After a failure nothing is left, not even these.
+ */
+export async function supervise(options: SuperviseOptions): Promise<{ exited: Promise<ExitResult> }> {
+  const { store, spec, lock, init } = options;
+  const ended = exitOf(init);
+  try {
+    await init.launch(containerTask(options), [], options);
+  } catch (error) {
+    init.child.kill('SIGKILL');
+    await ended;
+    store.remove(spec.id);
+    lock[Symbol.dispose]();
+    throw error;
+  }
+  const startedAt = new Date().toISOString();
+  const common = { pid: init.pid, watcher: process.pid, startedAt };
+  store.writeState(spec.id, { status: 'running', ...common });
+  const finish = async (): Promise<ExitResult> => {
+    const { exitCode, signal } = await ended;
+    const result: ExitResult = { exitCode, oomKilled: false, ...(signal && { signal }) };
+    const finishedAt = new Date().toISOString();
+    store.writeState(spec.id, { status: 'exited', ...result, startedAt, finishedAt }, options.durable);
+    lock[Symbol.dispose]();
+    return result;
+  };
+  return { exited: finish() };
+}
+
+function containerTask(options: SuperviseOptions): ContainerTask {
+  const { spec, store, windowSize } = options;
+  const { rootfs, files } = store.paths(spec.id);
+  const { seccomp } = spec.process;
+  return {
+    task: 'container',
+    process: spec.process,
+    spec,
+    rootfsDirectory: rootfs,
+    filesDirectory: files,
+    cgroups: [],
+    cgroupFiles: 0,
+    rootfsPassed: false,
+    ...(seccomp && { filter: compileProfile(seccomp).toString('base64') }),
+    ...(windowSize && { windowSize }),
+  };
+}
+
+interface Ended {
+  readonly exitCode: number;
+  readonly signal?: string;
+}
+
+/** The status as a shell would tell it. */
+export function exitOf(init: InitProcess): Promise<Ended> {
+  return new Promise((resolve) => {
+    init.child.once('exit', (code, signal) => {
+      if (signal === null) resolve({ exitCode: code ?? 125 });
+      else resolve({ exitCode: 128 + constants.signals[signal], signal });
+    });
+  });
+}
