@@ -10,7 +10,6 @@ import type { ContentReader } from '../transports/source.ts';
 import type { StoreContext } from './context.ts';
 import { type PullResult, pullImage } from './pull/pull.ts';
 import { archiveSource } from './pull/source.ts';
-import type { Unpack } from './pull/unpacker.ts';
 import { storeReader } from './store-reader.ts';
 
 export interface BuiltImage {
@@ -36,7 +35,6 @@ export function publishImage(
   context: StoreContext,
   image: BuiltImage,
   request: PublishRequest,
-  unpack: Unpack,
   options: OperationOptions = {},
 ): Promise<PullResult> {
   const documents = new Map<Digest, Uint8Array>();
@@ -51,8 +49,8 @@ export function publishImage(
   };
   const root = addDocument(documents, types.manifest, Buffer.from(JSON.stringify(manifest)));
   const source = archiveSource(withDocuments(storeReader(context), documents), root, request.source);
-  const { names, unpack: unpacks } = request;
-  return pullImage(context, { names, source, unpack: unpacks }, unpack, options);
+  const { names, unpack } = request;
+  return pullImage(context, { names, source, unpack }, options);
 }
 
 function addDocument(documents: Map<Digest, Uint8Array>, mediaType: string, bytes: Uint8Array): Descriptor {

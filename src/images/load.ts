@@ -12,7 +12,6 @@ import type { StoreContext } from './context.ts';
 import { imageName } from './name-image.ts';
 import { type PullResult, pullImage } from './pull/pull.ts';
 import { archiveSource } from './pull/source.ts';
-import type { Unpack } from './pull/unpacker.ts';
 
 export interface LoadOptions extends OperationOptions {
   /** Default: this machine's, or the only one that the archive has. */
@@ -29,7 +28,6 @@ export interface LoadOptions extends OperationOptions {
 export async function loadImages(
   context: StoreContext,
   path: string,
-  unpack: Unpack,
   options: LoadOptions = {},
 ): Promise<PullResult[]> {
   await using archive = await detectArchive(path, spoolOptions(context, options));
@@ -41,7 +39,7 @@ export async function loadImages(
     );
   }
   const results: PullResult[] = [];
-  for (const image of archive.images) results.push(await loadOne(context, archive, image, path, unpack, options));
+  for (const image of archive.images) results.push(await loadOne(context, archive, image, path, options));
   return results;
 }
 
@@ -49,12 +47,11 @@ export async function loadImages(
 export async function pullArchive(
   context: StoreContext,
   location: ArchiveLocation,
-  unpack: Unpack,
   options: LoadOptions = {},
 ): Promise<PullResult> {
   await using archive = await openArchive(location, spoolOptions(context, options));
   const image = selectImage(archive, location.name);
-  return await loadOne(context, archive, image, location.path, unpack, options);
+  return await loadOne(context, archive, image, location.path, options);
 }
 
 function spoolOptions(context: StoreContext, { signal, stdin }: LoadOptions): Parameters<typeof detectArchive>[1] {
@@ -66,7 +63,6 @@ async function loadOne(
   archive: ImageArchive,
   image: ArchivedImage,
   path: string,
-  unpack: Unpack,
   options: LoadOptions,
 ): Promise<PullResult> {
   const references = options.name ? [options.name] : referencesOf(image, path);
@@ -81,7 +77,6 @@ async function loadOne(
       allPlatforms,
       unpack: options.unpack,
     },
-    unpack,
     options,
   );
 }

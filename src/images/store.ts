@@ -16,6 +16,7 @@ import { OCI_INDEX } from '../oci/media-types.ts';
 import { STORE_DIRECTORIES, type StorePaths, storePaths } from '../store-layout.ts';
 import type { DriverChooser, StoreConfig, StoreContext } from './context.ts';
 import { publishNames } from './layout-index.ts';
+import type { Unpack } from './pull/unpacker.ts';
 import { sweepCrashed } from './sweep.ts';
 
 export interface OpenStoreOptions {
@@ -25,6 +26,8 @@ export interface OpenStoreOptions {
   readonly driver?: string | undefined;
   readonly drivers: DriverChooser;
   readonly config?: Partial<StoreConfig>;
+  /** Unpacks layers: archive/pipeline. */
+  readonly unpack: Unpack;
   /** false: NOT_FOUND when there is no store at ROOT. Default true. */
   readonly create?: boolean;
 }
@@ -61,7 +64,7 @@ function assemble(
   paths: StorePaths,
   config: StoreConfig,
   metadata: Metadata,
-  options: Pick<OpenStoreOptions, 'driver' | 'drivers'>,
+  options: OpenStoreOptions,
 ): OpenStore {
   const session = new Session(paths);
   const durable = config.durability === 'layer';
@@ -77,6 +80,7 @@ function assemble(
     snapshots: new DriverSnapshots({ metadata, layers, driver }),
     session,
     driver,
+    unpack: options.unpack,
     get driverName() {
       return metadata.settings.get('driver');
     },

@@ -6,7 +6,6 @@ import type { StoreConfig } from '../../src/images/context.ts';
 import { imageName } from '../../src/images/name-image.ts';
 import { type PullRequest, type PullResult, pullImage } from '../../src/images/pull/pull.ts';
 import { registrySource } from '../../src/images/pull/source.ts';
-import type { Unpack } from '../../src/images/pull/unpacker.ts';
 import { type OpenStore, openStore } from '../../src/images/store.ts';
 import { parseReference } from '../../src/oci/reference.ts';
 import type { OperationOptions } from '../../src/progress.ts';
@@ -26,7 +25,7 @@ export function openTestStore({ root, driver = 'erofs', config = {} }: TestStore
     };
     return module.driver;
   };
-  return openStore({ root, config, drivers: { choose } });
+  return openStore({ root, config, unpack: plainUnpack, drivers: { choose } });
 }
 
 /** Pulls from a loopback registry, as a fresh client would. */
@@ -34,7 +33,7 @@ export async function pullFrom(
   store: OpenStore,
   text: string,
   request: Partial<PullRequest> = {},
-  options: OperationOptions & { unpack?: Unpack } = {},
+  options: OperationOptions = {},
 ): Promise<PullResult> {
   const reference = parseReference(text);
   const retry = { attempts: 2, baseDelayMs: 1 };
@@ -42,12 +41,7 @@ export async function pullFrom(
   const source = registrySource(client, reference);
   try {
     const names = [imageName(reference)] as const;
-    return await pullImage(
-      store,
-      { names, source, digest: reference.digest, ...request },
-      options.unpack ?? plainUnpack,
-      options,
-    );
+    return await pullImage(store, { names, source, digest: reference.digest, ...request }, options);
   } finally {
     await client.close();
   }

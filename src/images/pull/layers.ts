@@ -15,13 +15,12 @@ import { type BlobReader, flowBlob } from './blob-flow.ts';
 import { recordBlob } from './documents.ts';
 import type { LayerJob, LayerTarget } from './plan.ts';
 import type { PullSource } from './source.ts';
-import type { Unpack, Unpacked } from './unpacker.ts';
+import type { Unpacked } from './unpacker.ts';
 
 export interface ObtainOptions extends OperationOptions {
   readonly context: StoreContext;
   /** Undefined: everything has to be in the store already. */
   readonly source: PullSource | undefined;
-  readonly unpack: Unpack;
 }
 
 /** Does all jobs; the first failure stops the others. The caller leases what the jobs name. Bytes fetched. */
@@ -143,11 +142,11 @@ class LayerWork {
     sink: SinkPlan,
     indexPath: string | undefined,
   ): Promise<Unpacked> {
-    const { context, signal, onProgress, unpack } = this.#options;
+    const { context, signal, onProgress } = this.#options;
     const { digest, size } = descriptor;
     const onBytes = (bytes: number) => onProgress?.({ type: 'unpack', digest, bytes });
     const { limits } = context.config;
-    const unpacked = await unpack({ source, size, sink, limits, indexPath, signal, onBytes });
+    const unpacked = await context.unpack({ source, size, sink, limits, indexPath, signal, onBytes });
     for (const message of unpacked.result.warnings) onProgress?.({ type: 'warning', message });
     return unpacked;
   }

@@ -19,7 +19,6 @@ import { obtainLayers } from './layers.ts';
 import { type LayerJob, mergePlans, planFetch, planUnpack, requireUnpackable } from './plan.ts';
 import { type Selection, selectImages } from './select.ts';
 import type { PullSource } from './source.ts';
-import type { Unpack } from './unpacker.ts';
 
 export interface PullRequest {
   /** Names to put (see `imageName`); the first is the one that messages use. */
@@ -63,7 +62,6 @@ const TOUCH_MS = 60 * 60 * 1000;
 export async function pullImage(
   context: StoreContext,
   request: PullRequest,
-  unpack: Unpack,
   options: OperationOptions = {},
 ): Promise<PullResult> {
   const known = request.names.map((name) => context.metadata.images.get(name));
@@ -73,7 +71,7 @@ export async function pullImage(
   }
   await using lease = await openLease(context, `pull ${request.names[0]}`);
   try {
-    return await new Pull(context, request, unpack, options, lease).run(target);
+    return await new Pull(context, request, options, lease).run(target);
   } catch (error) {
     if (isTslayerError(error, 'NETWORK') || isTslayerError(error, 'ABORTED')) lease.keep();
     throw error;
@@ -123,15 +121,13 @@ function presentResult(context: StoreContext, rows: readonly ImageRow[]): PullRe
 class Pull {
   readonly #context: StoreContext;
   readonly #request: PullRequest;
-  readonly #unpack: Unpack;
   readonly #options: OperationOptions;
   readonly #lease: Lease;
   readonly #documents: Documents;
 
-  constructor(context: StoreContext, request: PullRequest, unpack: Unpack, options: OperationOptions, lease: Lease) {
+  constructor(context: StoreContext, request: PullRequest, options: OperationOptions, lease: Lease) {
     this.#context = context;
     this.#request = request;
-    this.#unpack = unpack;
     this.#options = options;
     this.#lease = lease;
     this.#documents = new Documents(context, request.source, lease, options);
@@ -169,7 +165,7 @@ class Pull {
     });
     this.#announce(jobs);
     const context = this.#context;
-    return await obtainLayers(jobs, { ...this.#options, context, source: this.#request.source, unpack: this.#unpack });
+    return await obtainLayers(jobs, { ...this.#options, context, source: this.#request.source });
   }
 
   async #planOwn(own: Selection['own']): Promise<LayerJob[]> {
