@@ -1,5 +1,6 @@
 /** Byte strings of a tree (names, link targets, attributes) in one growing buffer, addressed by offset. */
 import { TslayerError } from '../../../src/errors.ts';
+import { nextCapacity, widened } from './tables.ts';
 
 /** Far above any honest layer: a million entries need some 30 MB. */
 const LIMIT = 512 * 1024 ** 2;
@@ -36,8 +37,6 @@ export class Arena {
     const need = this.#end + more;
     if (need <= this.bytes.length) return;
     if (need > LIMIT) throw new TslayerError('LIMIT_EXCEEDED', 'names and attributes of a layer over 512 MiB');
-    const grown = new Uint8Array(Math.min(LIMIT, Math.max(need, this.bytes.length * 2)));
-    grown.set(this.bytes.subarray(0, this.#end));
-    this.bytes = grown;
+    this.bytes = widened(this.bytes, Math.min(LIMIT, Math.max(need, nextCapacity(this.bytes.length))));
   }
 }

@@ -224,7 +224,8 @@ export class LayerTree {
   #setInode(inode: number, entry: TarEntry, type: number): void {
     const { inodes } = this;
     checkIds(entry);
-    inodes.mode[inode] = type | (entry.mode & 0o7777);
+    // Linux knows no other mode of a link, whatever the tar says.
+    inodes.mode[inode] = type | (type === S_IFLNK ? 0o777 : entry.mode & 0o7777);
     inodes.uid[inode] = entry.uid;
     inodes.gid[inode] = entry.gid;
     inodes.seconds[inode] = entry.mtime.seconds;

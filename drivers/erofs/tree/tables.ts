@@ -5,13 +5,18 @@
 
 type Column = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 
-function widened<C extends Column>(column: C, rows: number): C {
-  const grown = new (column.constructor as new (length: number) => C)(rows);
-  grown.set(column as never);
-  return grown;
+/** The column with more rows. The old memory goes at once and not when the collector sees to it: it may be 100 MB. */
+export function widened<C extends Column>(column: C, rows: number): C {
+  const make = column.constructor as new (buffer: ArrayBuffer) => C;
+  return new make(column.buffer.transfer(rows * column.BYTES_PER_ELEMENT));
 }
 
 const FIRST = 256;
+
+/** Doubles while small; then by a quarter, since memory that is there is touched. */
+export function nextCapacity(rows: number): number {
+  return rows < 1 << 16 ? rows * 2 : rows + (rows >> 2);
+}
 
 /** Inodes. Row 0 is the whiteout: a character device 0:0 that all whiteouts of the layer share. */
 export class InodeTable {
@@ -41,7 +46,7 @@ export class InodeTable {
   }
 
   #grow(): void {
-    const rows = this.#capacity * 2;
+    const rows = nextCapacity(this.#capacity);
     this.#capacity = rows;
     this.mode = widened(this.mode, rows);
     this.uid = widened(this.uid, rows);
@@ -61,7 +66,7 @@ export class InodeTable {
 /** Names in directories. Row 0 is nobody and ends lists. */
 export class DentryTable {
   count = 1;
-  capacity: number = FIRST;
+  #capacity: number = FIRST;
   /** Row of the directory that holds the name. */
   directory: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
   nameAt: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
@@ -73,13 +78,13 @@ export class DentryTable {
   chain: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
 
   add(): number {
-    if (this.count === this.capacity) this.#grow();
+    if (this.count === this.#capacity) this.#grow();
     return this.count++;
   }
 
   #grow(): void {
-    const rows = this.capacity * 2;
-    this.capacity = rows;
+    const rows = nextCapacity(this.#capacity);
+    this.#capacity = rows;
     this.directory = widened(this.directory, rows);
     this.nameAt = widened(this.nameAt, rows);
     this.nameLength = widened(this.nameLength, rows);
@@ -110,7 +115,7 @@ export class DirectoryTable {
 
   add(): number {
     if (this.count === this.#capacity) {
-      this.#capacity *= 2;
+      this.#capacity = nextCapacity(this.#capacity);
       this.inode = widened(this.inode, this.#capacity);
       this.parent = widened(this.parent, this.#capacity);
       this.first = widened(this.first, this.#capacity);

@@ -1,13 +1,16 @@
 /** What the kernel shows of an image that our writer made equals what GNU tar extracts from the same archive. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { getXattr, listXattrs } from '../../../src/sys/xattr.ts';
 import { fsck, fsckErofs } from '../../support/erofs-fsck.ts';
 import { buildImage, mountImage } from '../../support/erofs-image.ts';
 import { makeHardTree } from '../../support/hard-tree.ts';
 import { fixtures, fixturesDirectory, kernel, kernelFs, program, requires, root } from '../../support/requires.ts';
+import { type TarMember, tarBytes } from '../../support/tar-bytes.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { compareTrees, snapshotTree } from '../../support/tree-snapshot.ts';
 
@@ -22,7 +25,16 @@ function pack(directory: string, tar: string, options: readonly string[]): void 
 /** Extracts as root with all that the archive holds. */
 function extract(tar: string, directory: string): void {
   mkdirSync(directory);
-  execFileSync('tar', ['-xpf', tar, '--numeric-owner', '--same-owner', ...ATTRIBUTES, '-C', directory]);
+  execFileSync('tar', [
+    '-xpf',
+    tar,
+    '--numeric-owner',
+    '--same-owner',
+    '--delay-directory-restore',
+    ...ATTRIBUTES,
+    '-C',
+    directory,
+  ]);
 }
 
 function differences(tar: string, dir: string): string[] {
@@ -32,6 +44,33 @@ function differences(tar: string, dir: string): string[] {
   extract(tar, join(dir, 'extracted'));
   using mounted = mountImage(image, join(dir, 'mounted'));
   return compareTrees(snapshotTree(join(dir, 'extracted')), snapshotTree(mounted.path));
+}
+
+interface AnyMember {
+  readonly type: string;
+  readonly directory: number;
+  readonly length: number;
+  readonly target: number;
+  readonly xattr: number | undefined;
+  readonly mode: number;
+}
+
+const PARENTS: readonly TarMember[] = [
+  { path: './', type: '5', mode: 0o755 },
+  ...[1, 2, 3].map((i) => ({ path: `d${i}`, type: '5' })),
+];
+
+function toMember({ type, directory, length, target, xattr, mode }: AnyMember, index: number): TarMember {
+  const name = `${index}-`.padEnd(length, 'n');
+  return {
+    path: directory === 0 ? name : `d${directory}/${name}`,
+    type,
+    mode,
+    mtime: index,
+    ...(type === '2' && { link: 't'.repeat(target) }),
+    ...(type === '0' && { data: 'x'.repeat(target) }),
+    ...(xattr !== undefined && type !== '2' && { xattrs: { 'trusted.any': Buffer.alloc(xattr, 7) } }),
+  };
 }
 
 describe('an EROFS layer', () => {
@@ -57,6 +96,44 @@ describe('an EROFS layer', () => {
       assert.deepEqual(differences(join(dir.path, 'layer.tar'), dir.path), []);
     });
   }
+
+  test('of 240 KB of xattrs on one inode shows them all', (t) => {
+    if (!requires(t, ...needs)) return;
+    using dir = tempDir('erofs-xattrs');
+    const names = Array.from({ length: 200 }, (_, i) => `user.${'n'.repeat(100)}${i}`);
+    const value = (i: number): Buffer => Buffer.alloc(i < 3 ? 65_535 : 120, i);
+    const xattrs = Object.fromEntries(names.map((name, i) => [name, value(i)]));
+    const image = join(dir.path, 'image');
+    buildImage(tarBytes([{ path: 'f', xattrs, data: 'content' }, { path: 'g' }]), image);
+    assert.equal(fsck(image), '');
+    using mounted = mountImage(image, join(dir.path, 'mounted'));
+    const file = join(mounted.path, 'f');
+    assert.deepEqual(listXattrs(file).map(String).sort(), [...names].sort());
+    for (const [i, name] of names.entries()) assert.deepEqual(getXattr(file, name), value(i));
+  });
+
+  test('of any names, links and attributes equals what GNU tar extracts', (t) => {
+    if (!requires(t, ...needs)) return;
+    const length = fc.oneof(fc.integer({ min: 1, max: 20 }), fc.integer({ min: 240, max: 255 }));
+    const member = fc.record({
+      type: fc.constantFrom('0', '2', '5', '6'),
+      directory: fc.integer({ min: 0, max: 3 }),
+      length,
+      // Around the sizes at which a link, with or without attributes, no longer fits into its inode's block.
+      target: fc.oneof(fc.integer({ min: 1, max: 60 }), fc.integer({ min: 300, max: 470 }), fc.constant(4000)),
+      xattr: fc.option(fc.integer({ min: 0, max: 900 }), { freq: 3, nil: undefined }),
+      mode: fc.integer({ min: 0, max: 0o7777 }),
+    });
+    fc.assert(
+      fc.property(fc.array(member, { maxLength: 60 }), (members) => {
+        using dir = tempDir('erofs-any');
+        const tar = join(dir.path, 'layer.tar');
+        writeFileSync(tar, tarBytes([...PARENTS, ...members.map(toMember)]));
+        assert.deepEqual(differences(tar, dir.path), []);
+      }),
+      { numRuns: 25 },
+    );
+  });
 
   test('of an Alpine root file system equals what GNU tar extracts', (t) => {
     const name = 'alpine-minirootfs-3.20.3-x86_64.tar.gz';
