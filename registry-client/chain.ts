@@ -40,13 +40,13 @@ export class EndpointChain {
   effort(options: OperationOptions | undefined): Effort {
     const { attempts, attemptsBeforeNext } = this.#policy;
     const later = this.#endpoints.slice(this.#index + 1);
+    const hasNext = later.some((endpoint) => !endpoint.otherScheme);
     const isGuess = later[0]?.otherScheme && !this.#health.hasAnswered(this.current);
-    const tries = later.some((endpoint) => !endpoint.otherScheme)
-      ? attemptsBeforeNext
-      : isGuess
-        ? GUESSED_ATTEMPTS
-        : attempts;
-    return { ...options, attempts: Math.min(attempts, tries) };
+    return {
+      ...options,
+      attempts: hasNext ? Math.min(attempts, attemptsBeforeNext) : attempts,
+      ...(isGuess && { silentAttempts: GUESSED_ATTEMPTS }),
+    };
   }
 
   /** Gives up the current endpoint; throws when it was the last one, or when the caller gave up. */
@@ -57,7 +57,7 @@ export class EndpointChain {
       (endpoint, index) => index > this.#index && this.#isWorthTrying(endpoint, error),
     );
     if (next < 0) throw joined(this.#failures);
-    if (isUnreachable(error)) this.#health.markUnreachable(this.current);
+    if (isUnreachable(error) && !this.#endpoints[next]?.otherScheme) this.#health.markUnreachable(this.current);
     this.#index = next;
   }
 
@@ -78,26 +78,32 @@ function mayBeOtherScheme(error: unknown): boolean {
 }
 
 /** The most telling error, with the others in brackets: an answer of the registry itself tells most. */
-function joined(failures: readonly Failure[]): unknown {
+function joined(all: readonly Failure[]): unknown {
+  const failures = withoutWrongGuesses(all);
   const telling =
     failures.findLast(({ endpoint, error }) => endpoint.primary && !isUnreachable(error)) ??
-    failures.findLast(({ endpoint }) => endpoint.primary && !endpoint.otherScheme) ??
+    failures.findLast(({ endpoint }) => endpoint.primary) ??
     failures.at(-1);
   const error = telling?.error;
-  const others = failures.filter((failure) => failure !== telling && !sameHost(failure, telling));
+  const others = failures.filter((failure) => failure !== telling);
   if (others.length === 0 || !(error instanceof TslayerError)) return error;
-  const notes = others.map((failure) =>
-    failure.error instanceof Error ? failure.error.message : String(failure.error),
-  );
+  const notes = others.map((other) => (other.error instanceof Error ? other.error.message : String(other.error)));
   return withNotes(error, `${error.message} (other endpoints: ${notes.join('; ')})`);
 }
 
-function sameHost(a: Failure, b: Failure | undefined): boolean {
-  return (
-    b !== undefined &&
-    new URL(a.endpoint.root).host === new URL(b.endpoint.root).host &&
-    Boolean(a.endpoint.otherScheme || b.endpoint.otherScheme)
-  );
+/** Of the two schemes of one host, the failure of the one that it seems to speak. */
+function withoutWrongGuesses(failures: readonly Failure[]): Failure[] {
+  const kept: Failure[] = [];
+  for (const failure of failures) {
+    if (!failure.endpoint.otherScheme) kept.push(failure);
+    else if (speaksScheme(failure.error)) kept.splice(-1, 1, failure);
+  }
+  return kept;
+}
+
+/** An answer, or a quarrel about certificates; silence says nothing. */
+function speaksScheme(error: unknown): boolean {
+  return error instanceof RegistryError && (error.tls === 'refused' || !isUnreachable(error));
 }
 
 function withNotes(error: TslayerError, message: string): TslayerError {

@@ -4,6 +4,9 @@
  */
 import { type ErrorCode, TslayerError } from '../src/errors.ts';
 
+/** `absent`: the other side does not encrypt. `refused`: one side does not accept the other. */
+export type TlsFailure = 'absent' | 'refused';
+
 export interface RegistryErrorDetails {
   readonly hint?: string | undefined;
   readonly cause?: unknown;
@@ -12,6 +15,8 @@ export interface RegistryErrorDetails {
   readonly wireCodes?: readonly string[];
   readonly retryAfterMs?: number | undefined;
   readonly temporary?: boolean;
+  /** What was wrong with the encryption. */
+  readonly tls?: TlsFailure;
   /** Tries after which this kind of failure is final, whatever the policy allows. */
   readonly maxAttempts?: number | undefined;
 }
@@ -23,6 +28,7 @@ export class RegistryError extends TslayerError {
   /** The same request may succeed later. */
   readonly temporary: boolean;
   readonly maxAttempts: number;
+  readonly tls: TlsFailure | undefined;
 
   constructor(code: ErrorCode, message: string, details: RegistryErrorDetails = {}) {
     super(code, message, { hint: details.hint, cause: details.cause });
@@ -30,6 +36,7 @@ export class RegistryError extends TslayerError {
     this.wireCodes = details.wireCodes ?? [];
     this.retryAfterMs = details.retryAfterMs;
     this.temporary = details.temporary ?? false;
+    this.tls = details.tls;
     this.maxAttempts = details.maxAttempts ?? Number.POSITIVE_INFINITY;
   }
 }
@@ -115,27 +122,37 @@ export function transportError(what: string, place: string, error: unknown): Tsl
     return new RegistryError(code, `${what}: ${place}: ${error.message}`, { ...rest, cause: error });
   }
   const code = errnoIn(error);
-  if (isCertificateProblem(code, error)) {
-    return new RegistryError('NETWORK', `${what}: ${place}: its certificate is not trusted (${code})`, {
-      cause: error,
-      hint: 'give its authority in certs.d/HOST/ca.crt, or allow it with --insecure',
-    });
+  const tls = tlsProblem(code, error);
+  if (tls) {
+    const { reason, ...rest } = tls;
+    return new RegistryError('NETWORK', `${what}: ${place}: ${reason}`, { ...rest, cause: error });
   }
-  const reason = DNS.has(code)
-    ? 'the host name cannot be resolved'
-    : (REASONS[code] ?? (code || 'the connection failed'));
-  return new RegistryError('NETWORK', `${what}: ${place}: ${reason}`, {
+  const known = DNS.has(code) ? 'the host name cannot be resolved' : REASONS[code];
+  return new RegistryError('NETWORK', `${what}: ${place}: ${known ?? (code || 'the connection failed')}`, {
     cause: error,
     temporary: true,
     maxAttempts: HOPELESS_SOON[code],
   });
 }
 
-function isCertificateProblem(code: string, error: unknown): boolean {
-  if (/^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT|ERR_SSL_)/.test(code) || code === 'EPROTO')
-    return true;
-  return error instanceof Error && /certificate/i.test(error.message) && code.startsWith('ERR_OSSL');
+/** Failures of encryption: they do not get better by trying again. */
+function tlsProblem(code: string, error: unknown): { reason: string; hint: string; tls: TlsFailure } | undefined {
+  const text = error instanceof Error ? error.message : '';
+  if (code === 'EPROTO' && /wrong version number|packet length|http request|unknown protocol/i.test(text)) {
+    return { reason: 'it does not speak TLS', hint: 'give the registry with --plain-http', tls: 'absent' };
+  }
+  if (/ALERT_(?:CERTIFICATE_REQUIRED|BAD_CERTIFICATE|HANDSHAKE_FAILURE|UNKNOWN_CA)/.test(code)) {
+    return { reason: `it refused us (${code})`, hint: CLIENT_HINT, tls: 'refused' };
+  }
+  if (/^(?:CERT_|UNABLE_TO_|DEPTH_ZERO_|SELF_SIGNED_|ERR_TLS_CERT|INVALID_CA|HOSTNAME_MISMATCH)/.test(code)) {
+    return { reason: `its certificate is not trusted (${code})`, hint: AUTHORITY_HINT, tls: 'refused' };
+  }
+  if (!/^ERR_(?:SSL|TLS|OSSL)_/.test(code) && code !== 'EPROTO') return undefined;
+  return { reason: `TLS failed (${code})`, hint: AUTHORITY_HINT, tls: 'refused' };
 }
+
+const CLIENT_HINT = 'it may want a client certificate: certs.d/HOST/NAME.cert and NAME.key';
+const AUTHORITY_HINT = 'put its authority into certs.d/HOST/ca.crt, or allow it with --insecure';
 
 /** The first errno or OpenSSL code in an error, its causes and its parts (happy eyeballs gives an AggregateError). */
 export function errnoIn(error: unknown, depth = 0): string {

@@ -43,6 +43,8 @@ export interface Ask {
 export interface Effort extends OperationOptions {
   /** Tries altogether. */
   readonly attempts: number;
+  /** Tries when nothing answers at all, where that may mean the wrong scheme. */
+  readonly silentAttempts?: number;
   /** For progress events. */
   readonly digest?: Digest;
 }
@@ -99,7 +101,9 @@ export class Requester {
   /** Waits for the next attempt, or throws the error when there is none. */
   async backOff(error: unknown, attempt: number, effort: Effort): Promise<void> {
     if (effort.signal?.aborted) throw abortError(effort.signal);
-    const delayMs = delayBeforeRetry(error, attempt, effort.attempts, this.settings.retry);
+    const silent = error instanceof RegistryError && error.status === undefined;
+    const attempts = Math.min(effort.attempts, (silent && effort.silentAttempts) || effort.attempts);
+    const delayMs = delayBeforeRetry(error, attempt, attempts, this.settings.retry);
     if (delayMs === undefined) throw error;
     const { digest } = effort;
     const reason = error instanceof Error ? error.message : 'unknown';
@@ -110,7 +114,8 @@ export class Requester {
   async #once(endpoint: Endpoint, ask: Ask, effort: Effort): Promise<HttpResponse> {
     throwIfAborted(effort.signal);
     const response = await this.#authorized(endpoint, ask, effort);
-    this.#parts.health.markAnswered(endpoint);
+    // TLS servers answer plain HTTP with 400: that is no sign of life on this scheme.
+    if (response.status !== 400) this.#parts.health.markAnswered(endpoint);
     this.#parts.notices.note(endpoint, response, effort.onProgress);
     if (ask.expect.includes(response.status)) return response;
     throw await this.#refusal(endpoint, ask, response);

@@ -30,16 +30,25 @@ export class Router {
         `${nameOf(target)}: no endpoint is left to ${capability} from: ${describeChain(all)}`,
       );
     }
-    const up = able.filter((endpoint) => !this.#health.isLeftAlone(endpoint));
-    return up.length === 0 ? able : up;
+    const known = this.#withKnownScheme(able);
+    const up = known.filter((endpoint) => !this.#health.isLeftAlone(endpoint));
+    return up.length === 0 ? known : up;
   }
 
   /** The registry itself, without its mirrors: they know some tags, it knows all of them. */
   async primaries(target: Target): Promise<Endpoint[]> {
     const all = await this.#hosts.endpoints(target);
     const primaries = all.filter((endpoint) => endpoint.primary && endpoint.skipped === undefined);
-    if (primaries.length > 0) return primaries;
+    if (primaries.length > 0) return this.#withKnownScheme(primaries);
     throw new TslayerError('DENIED', `${nameOf(target)}: no endpoint is left to ask: ${describeChain(all)}`);
+  }
+
+  /** Leaves out the scheme that was guessed wrong once the other one has answered. */
+  #withKnownScheme(endpoints: Endpoint[]): Endpoint[] {
+    return endpoints.filter((endpoint, index) => {
+      const next = endpoints[index + 1];
+      return !next?.otherScheme || !this.#health.hasAnswered(next) || this.#health.hasAnswered(endpoint);
+    });
   }
 
   chain(endpoints: readonly Endpoint[]): EndpointChain {

@@ -2,6 +2,7 @@
  * Which Authorization a request carries. It belongs to one origin (scheme, host and port) and is made for that one
  * only: nothing here ever sees where a redirect leads.
  */
+import { TslayerError } from '../../src/errors.ts';
 import { type Endpoint, originOf } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import type { Secrets } from '../transport/secrets.ts';
@@ -106,10 +107,15 @@ export class Authorizer {
       if (found) this.#secrets.add(basicHeader(found).slice('Basic '.length));
       return found;
     });
-    this.#found.set(key, { credential, until: performance.now() + CREDENTIAL_LIFE_MS });
+    const told = credential.catch((cause: unknown) => {
+      if (cause instanceof TslayerError) throw cause;
+      const why = cause instanceof Error ? `: ${cause.message}` : '';
+      throw new RegistryError('DENIED', `the credentials for ${registry} could not be read${why}`, { cause });
+    });
+    this.#found.set(key, { credential: told, until: performance.now() + CREDENTIAL_LIFE_MS });
     // A failure is told to whoever asked, and asked anew the next time.
-    credential.catch(() => this.#found.delete(key));
-    return credential;
+    told.catch(() => this.#found.delete(key));
+    return told;
   }
 }
 
