@@ -43,8 +43,6 @@ export interface ContainerRecord {
 export interface StoredState extends ContainerState {
   /** Of the watcher, or of the caller of a foreground container. */
   readonly watcher?: number;
-  /** Absolute paths of the container's cgroups, to be removed. */
-  readonly cgroups?: readonly string[];
 }
 
 const ID = /^[0-9a-f]{12}$/;

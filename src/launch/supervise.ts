@@ -1,8 +1,11 @@
 /** Runs one container from its spec to its end: what a foreground `run` and a watcher have in common. */
+import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import type { FileLock } from '../sys/locks.ts';
 import type { WindowSize } from '../sys/pty.ts';
 import type { InitProcess, LaunchHooks } from './boot.ts';
+import { type ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
+import { createCgroups } from './cgroups/create.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { ExitResult } from './launcher.ts';
 import type { ContainerTask } from './protocol.ts';
@@ -27,11 +30,14 @@ export interface SuperviseOptions extends LaunchHooks {
 export async function supervise(options: SuperviseOptions): Promise<{ exited: Promise<ExitResult> }> {
   const { store, spec, lock, init } = options;
   const ended = exitOf(init);
+  let cgroups: ContainerCgroups | undefined;
   try {
-    await init.launch(containerTask(options), [], options);
+    cgroups = await createCgroups(cgroupPath(spec), spec.resources);
+    await launch(options, cgroups);
   } catch (error) {
     init.child.kill('SIGKILL');
     await ended;
+    await cgroups?.remove();
     store.remove(spec.id);
     lock[Symbol.dispose]();
     throw error;
@@ -41,7 +47,8 @@ export async function supervise(options: SuperviseOptions): Promise<{ exited: Pr
   store.writeState(spec.id, { status: 'running', ...common });
   const finish = async (): Promise<ExitResult> => {
     const { exitCode, signal } = await ended;
-    const result: ExitResult = { exitCode, oomKilled: false, ...(signal && { signal }) };
+    const result: ExitResult = { exitCode, oomKilled: cgroups.oomKills() > 0, ...(signal && { signal }) };
+    await bury(spec, cgroups);
     const finishedAt = new Date().toISOString();
     store.writeState(spec.id, { status: 'exited', ...result, startedAt, finishedAt }, options.durable);
     lock[Symbol.dispose]();
@@ -50,7 +57,22 @@ export async function supervise(options: SuperviseOptions): Promise<{ exited: Pr
   return { exited: finish() };
 }
 
-function containerTask(options: SuperviseOptions): ContainerTask {
+async function launch(options: SuperviseOptions, cgroups: ContainerCgroups): Promise<void> {
+  const files = cgroups.openMembers();
+  try {
+    await options.init.launch(containerTask(options, cgroups), files, options);
+  } finally {
+    for (const file of files) closeSync(file);
+  }
+}
+
+/** A PID namespace ends with its first process; in the host's, the cgroup tells who is left. */
+export async function bury(spec: ContainerSpec, cgroups: ContainerCgroups): Promise<void> {
+  if (!spec.namespaces.some(({ type, path }) => type === 'pid' && path === undefined)) await cgroups.killAll();
+  await cgroups.remove();
+}
+
+function containerTask(options: SuperviseOptions, cgroups: ContainerCgroups): ContainerTask {
   const { spec, store, windowSize } = options;
   const { rootfs, files } = store.paths(spec.id);
   const { seccomp } = spec.process;
@@ -60,8 +82,8 @@ function containerTask(options: SuperviseOptions): ContainerTask {
     spec,
     rootfsDirectory: rootfs,
     filesDirectory: files,
-    cgroups: [],
-    cgroupFiles: 0,
+    cgroups: cgroups.binds,
+    cgroupFiles: cgroups.places.length,
     rootfsPassed: false,
     ...(seccomp && { filter: compileProfile(seccomp).toString('base64') }),
     ...(windowSize && { windowSize }),
