@@ -17,14 +17,16 @@ export interface Candidates {
   readonly layers?: Iterable<LayerKey>;
 }
 
-/** What went, and the bytes that were in it. */
+/** What went. Bytes of blobs are their sizes, those of layers what they occupied. */
 export interface Collected {
-  readonly blobs: readonly Digest[];
-  /** Driver ids. */
-  readonly layers: readonly string[];
+  readonly blobs: readonly { readonly digest: Digest; readonly bytes: number }[];
+  /** `id` is the driver's. */
+  readonly layers: readonly { readonly id: string; readonly key: LayerKey; readonly bytes: number }[];
   readonly chains: readonly ChainID[];
-  readonly blobBytes: number;
-  readonly layerBytes: number;
+}
+
+export function collectedBytes({ blobs, layers }: Collected): number {
+  return [...blobs, ...layers].reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 /** Whether a blob is held, and by what: for the collector and for those who explain it. */
@@ -54,11 +56,9 @@ export function layerIsHeld({ database, leases }: Metadata, key: LayerKey): bool
  */
 export function dropUnheld(metadata: Metadata, session: string, candidates: Candidates): Collected {
   const dropped = {
-    blobs: [] as Digest[],
-    layers: [] as string[],
+    blobs: [] as { digest: Digest; bytes: number }[],
+    layers: [] as { id: string; key: LayerKey; bytes: number }[],
     chains: [] as ChainID[],
-    blobBytes: 0,
-    layerBytes: 0,
   };
   const blobs = [...(candidates.blobs ?? [])];
   for (let digest = blobs.pop(); digest !== undefined; digest = blobs.pop()) {
@@ -67,8 +67,7 @@ export function dropUnheld(metadata: Metadata, session: string, candidates: Cand
     blobs.push(...metadata.blobs.refs(digest).map((ref) => ref.child));
     metadata.blobs.delete(digest);
     metadata.garbage.put({ kind: 'blob', key: digest, session });
-    dropped.blobs.push(digest);
-    dropped.blobBytes += row.size;
+    dropped.blobs.push({ digest, bytes: row.size });
   }
   const layers = [...(candidates.layers ?? [])];
   const chains = [...(candidates.chains ?? [])];
@@ -85,8 +84,7 @@ export function dropUnheld(metadata: Metadata, session: string, candidates: Cand
     if (row === undefined || layerIsHeld(metadata, key)) continue;
     metadata.layers.delete(key);
     metadata.garbage.put({ kind: 'layer', key: row.id, session });
-    dropped.layers.push(row.id);
-    dropped.layerBytes += row.bytes;
+    dropped.layers.push({ id: row.id, key, bytes: row.bytes });
   }
   return dropped;
 }
@@ -102,8 +100,8 @@ export async function collect(context: StoreContext, candidates: Candidates): Pr
 
 export function removeDropped(context: StoreContext, dropped: Collected, session: string): Promise<void> {
   return removeGarbage(context, [
-    ...dropped.blobs.map((key) => ({ kind: 'blob' as const, key, session })),
-    ...dropped.layers.map((key) => ({ kind: 'layer' as const, key, session })),
+    ...dropped.blobs.map(({ digest }) => ({ kind: 'blob' as const, key: digest, session })),
+    ...dropped.layers.map(({ id }) => ({ kind: 'layer' as const, key: id, session })),
   ]);
 }
 

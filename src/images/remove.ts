@@ -5,7 +5,7 @@
 import { TslayerError } from '../errors.ts';
 import type { ImageRow } from '../metadata/images.ts';
 import type { ChainID, Digest } from '../oci/digest.ts';
-import { type Collected, dropUnheld, removeDropped } from './collect.ts';
+import { type Collected, collectedBytes, dropUnheld, removeDropped } from './collect.ts';
 import type { StoreContext } from './context.ts';
 import { byId, findImage, shortName } from './find.ts';
 import { changeNames, publishNames } from './layout-index.ts';
@@ -41,9 +41,9 @@ export async function removeImages(
   await removeDropped(context, dropped, session);
   return {
     untagged: rows.map((row) => shortName(row.name)),
-    blobs: dropped.blobs,
+    blobs: dropped.blobs.map(({ digest }) => digest),
     chains: dropped.chains,
-    freedBytes: dropped.blobBytes + dropped.layerBytes,
+    freedBytes: collectedBytes(dropped),
   };
 }
 

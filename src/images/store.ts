@@ -60,12 +60,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
   }
 }
 
-function assemble(
-  paths: StorePaths,
-  config: StoreConfig,
-  metadata: Metadata,
-  options: OpenStoreOptions,
-): OpenStore {
+function assemble(paths: StorePaths, config: StoreConfig, metadata: Metadata, options: OpenStoreOptions): OpenStore {
   const session = new Session(paths);
   const durable = config.durability === 'layer';
   let opening: Promise<StorageDriver> | undefined;

@@ -86,6 +86,7 @@ export class DriverSnapshots implements SnapshotStore {
       this.#metadata.transaction(() => {
         this.#requireFree(key);
         this.#requireParent(parent);
+        this.#requireManifest(row.manifest);
         this.#metadata.snapshots.put(row);
         if (id !== null) this.#metadata.garbage.delete('snapshot', id);
       });
@@ -143,6 +144,13 @@ export class DriverSnapshots implements SnapshotStore {
   #requireParent(parent: ChainID | undefined): void {
     if (parent !== undefined && !this.#metadata.snapshots.hasChain(parent)) {
       throw new TslayerError('NOT_FOUND', `no unpacked layers have the chainID ${parent}`);
+    }
+  }
+
+  /** The image may have been removed while its snapshot was made. */
+  #requireManifest(manifest: Digest | null): void {
+    if (manifest !== null && !this.#metadata.blobs.has(manifest)) {
+      throw new TslayerError('NOT_FOUND', `the image ${manifest} is no longer in the store`);
     }
   }
 

@@ -15,11 +15,12 @@ export async function dropUnpackedBlobs(context: StoreContext, layers: readonly 
         const diff = metadata.blobs.diffOf(digest);
         // Another pull may rely on it, one that does not unpack.
         if (!diff || !metadata.layers.hasDiff(diff.diffId) || metadata.leases.holds('blob', digest)) return false;
+        if (!metadata.blobs.delete(digest)) return false;
         metadata.garbage.put({ kind: 'blob', key: digest, session });
-        return metadata.blobs.delete(digest);
+        return true;
       }),
     { durable: true },
   );
-  const blobs = dropped.map(({ digest }) => digest);
-  await removeDropped(context, { blobs, layers: [], chains: [], blobBytes: 0, layerBytes: 0 }, session);
+  const blobs = dropped.map(({ digest, size }) => ({ digest, bytes: size }));
+  await removeDropped(context, { blobs, layers: [], chains: [] }, session);
 }

@@ -1,0 +1,81 @@
+/** A container's root file system: a writable snapshot over an image, and the row that says whose it is. */
+
+import type { MountRequest } from '../../drivers/driver.ts';
+import { TslayerError } from '../errors.ts';
+import type { ContainerRow } from '../metadata/containers.ts';
+import type { Mount } from '../mounts/mount.ts';
+import type { ImageConfig } from '../oci/config.ts';
+import type { OperationOptions } from '../progress.ts';
+import type { StoreContext } from './context.ts';
+import { findImage, shortName } from './find.ts';
+import { readImage } from './read-image.ts';
+import { ensureUnpacked } from './unpack.ts';
+
+export interface RootfsRequest extends OperationOptions {
+  /** The launcher's id of the container. */
+  readonly id: string;
+  readonly name: string;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly mounts?: MountRequest | undefined;
+}
+
+export interface ContainerRootfs {
+  readonly row: ContainerRow;
+  /** To be performed in the container's mount namespace. */
+  readonly mounts: readonly Mount[];
+  readonly config: ImageConfig;
+  /** The image, short. */
+  readonly image: string;
+}
+
+/**
+ * Prepares the root file system of a new container over an image of the store. The row keeps image and snapshot
+ * until `dropRootfs`. @throws NOT_FOUND; ALREADY_EXISTS when the id or name is taken
+ */
+export async function prepareRootfs(
+  context: StoreContext,
+  text: string,
+  request: RootfsRequest,
+): Promise<ContainerRootfs> {
+  const { metadata, snapshots } = context;
+  const image = findImage(context, text);
+  const chain = await ensureUnpacked(context, image, request);
+  const { config } = await readImage(context, image.manifest);
+  if (config === undefined) throw new TslayerError('UNSUPPORTED', `${shortName(image.name)} is no image that can run`);
+  const key = snapshotKey(request.id);
+  const labels = { image: image.name, container: request.name };
+  await snapshots.create(key, chain, { kind: 'active', manifest: image.manifest, labels });
+  const row: ContainerRow = {
+    id: request.id,
+    name: request.name,
+    snapshot: key,
+    image: image.name,
+    labels: request.labels ?? {},
+    createdAt: Date.now(),
+  };
+  try {
+    metadata.transaction(() => {
+      if (metadata.containers.byName(row.name)) {
+        throw new TslayerError('ALREADY_EXISTS', `the container name ${row.name} is taken`);
+      }
+      metadata.containers.put(row);
+      metadata.images.touch(image.name, Date.now());
+    });
+  } catch (error) {
+    await snapshots.remove(key);
+    throw error;
+  }
+  const mounts = await snapshots.mounts(key, request.mounts);
+  return { row, mounts, config, image: shortName(image.name) };
+}
+
+/** Forgets a container and drops what was written in it. Idempotent; nothing may be mounted of it any more. */
+export async function dropRootfs(context: StoreContext, id: string): Promise<void> {
+  const { metadata, snapshots } = context;
+  metadata.transaction(() => metadata.containers.delete(id), { durable: true });
+  if (metadata.snapshots.get(snapshotKey(id))) await snapshots.remove(snapshotKey(id));
+}
+
+function snapshotKey(containerId: string): string {
+  return `container-${containerId}`;
+}

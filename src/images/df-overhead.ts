@@ -1,0 +1,63 @@
+/** What the store takes for itself: database, index.json, file indexes, partial blobs, directories. */
+import { lstatSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { STORE_DIRECTORIES } from '../store-layout.ts';
+import type { StoreContext } from './context.ts';
+import { type Amount, addAmount } from './usage.ts';
+
+export interface Overhead extends Readonly<Amount> {
+  /** metadata.db with its write-ahead log. */
+  readonly database: Readonly<Amount>;
+  /** Indexes of the layers' files. */
+  readonly indexes: Readonly<Amount>;
+  /** Unfinished blobs, kept for the next pull. */
+  readonly partial: Readonly<Amount>;
+  /** Configs, states and logs of containers. */
+  readonly containers: Readonly<Amount>;
+  /** Directories, locks, the layout's own files, scratch. */
+  readonly rest: Readonly<Amount>;
+}
+
+/** Looks at each file of the small areas; blobs and layers are counted by their rows. */
+export async function overheadOf({ paths }: StoreContext): Promise<Overhead> {
+  const database = amountOf([paths.database, `${paths.database}-wal`, `${paths.database}-shm`]);
+  const indexes = contentOf(paths.indexes);
+  const partial = contentOf(paths.ingest);
+  const containers = contentOf(paths.containers);
+  const own = STORE_DIRECTORIES.map((name) => paths[name]);
+  const algorithms = readdirSync(paths.blobs).map((name) => join(paths.blobs, name));
+  const rest = amountOf([paths.root, paths.ociLayout, paths.index, ...own, ...algorithms]);
+  for (const directory of [paths.locks, paths.sessions, paths.tmp, paths.mounts, paths.run]) {
+    addAmount(rest, contentOf(directory));
+  }
+  const sum: Amount = { bytes: 0, inodes: 0 };
+  for (const part of [database, indexes, partial, containers, rest]) addAmount(sum, part);
+  return { ...sum, database, indexes, partial, containers, rest };
+}
+
+function amountOf(paths: readonly string[]): Amount {
+  const sum: Amount = { bytes: 0, inodes: 0 };
+  for (const path of paths) {
+    const found = lstatSync(path, { throwIfNoEntry: false });
+    if (found) addAmount(sum, { bytes: found.blocks * 512, inodes: 1 });
+  }
+  return sum;
+}
+
+/** All below a directory, without what is mounted there. */
+function contentOf(directory: string): Amount {
+  const sum: Amount = { bytes: 0, inodes: 0 };
+  const device = lstatSync(directory, { throwIfNoEntry: false })?.dev;
+  if (device === undefined) return sum;
+  const pending = [directory];
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    for (const entry of readdirSync(next, { withFileTypes: true })) {
+      const path = join(next, entry.name);
+      const found = lstatSync(path, { throwIfNoEntry: false });
+      if (found === undefined || found.dev !== device) continue;
+      addAmount(sum, { bytes: found.blocks * 512, inodes: 1 });
+      if (entry.isDirectory()) pending.push(path);
+    }
+  }
+  return sum;
+}

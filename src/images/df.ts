@@ -1,0 +1,151 @@
+/**
+ * `df`: what each image takes, alone and together with others, blobs and unpacked layers apart; what snapshots and
+ * the store itself take; what a collection would free. From rows; `reconcile` (df-reconcile.ts) holds it against
+ * the disk.
+ */
+import { statfsSync } from 'node:fs';
+import { throwIfAborted } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { OperationOptions } from '../progress.ts';
+import type { StoreContext } from './context.ts';
+import { type Overhead, overheadOf } from './df-overhead.ts';
+import { shortName } from './find.ts';
+import { type Amount, addAmount, StoreUsage, type UsedImage } from './usage.ts';
+
+/** A part of an image's use: `unique` is held by this image alone, `shared` by others too. */
+export interface Share {
+  readonly unique: Readonly<Amount>;
+  readonly shared: Readonly<Amount>;
+}
+
+export interface ImageUsage {
+  readonly names: readonly string[];
+  readonly id: Digest;
+  readonly manifest: Digest;
+  readonly blobs: Share;
+  readonly layers: Share;
+  /** What removing this image alone would free; 0 while something is made of it. */
+  readonly reclaimable: Readonly<Amount>;
+  /** Mounts and containers made of it. */
+  readonly usedBy: readonly string[];
+  readonly usedAt: string;
+}
+
+export interface SnapshotUsage {
+  readonly name: string;
+  readonly usedBy: string;
+  readonly image: string | null;
+  /** What was written in it. */
+  readonly bytes: number;
+  readonly inodes: number;
+}
+
+export interface DiskUsage {
+  readonly images: readonly ImageUsage[];
+  readonly snapshots: readonly SnapshotUsage[];
+  readonly blobs: Totals;
+  readonly layers: Totals;
+  readonly written: Readonly<Amount>;
+  readonly overhead: Overhead;
+  /** Everything together: what `du` finds at ROOT. */
+  readonly total: Readonly<Amount>;
+  /** Bytes that all images would take without sharing. */
+  readonly naiveBytes: number;
+  /** Bytes that gc would free. */
+  readonly reclaimableBytes: number;
+  /** Bytes free on the file system. */
+  readonly freeBytes: number;
+}
+
+export interface Totals extends Readonly<Amount> {
+  readonly count: number;
+  /** Held by no image. */
+  readonly unused: Readonly<Amount>;
+}
+
+export async function diskUsage(context: StoreContext, options: OperationOptions = {}): Promise<DiskUsage> {
+  const { metadata, paths } = context;
+  const { bsize, bavail } = statfsSync(paths.root);
+  const usage = metadata.database.snapshot(() => new StoreUsage(metadata, bsize));
+  const snapshots = await snapshotUsage(context, options);
+  const images = usage.images.map((image) => imageUsage(context, usage, image));
+  const blobs = totals(usage.blobs, (key) => usage.usersOfBlob(key) > 0);
+  const layers = totals(usage.layers, (key) => usage.usersOfLayer(key) > 0);
+  const overhead = await overheadOf(context);
+  const written: Amount = { bytes: 0, inodes: 0 };
+  for (const snapshot of snapshots) addAmount(written, snapshot);
+  const total: Amount = { bytes: 0, inodes: 0 };
+  for (const part of [blobs, layers, written, overhead]) addAmount(total, part);
+  const naive = images.flatMap(({ blobs: b, layers: l }) => [b.unique, b.shared, l.unique, l.shared]);
+  return {
+    images,
+    snapshots,
+    blobs,
+    layers,
+    written,
+    overhead,
+    total,
+    naiveBytes: naive.reduce((sum, { bytes }) => sum + bytes, 0),
+    reclaimableBytes: blobs.unused.bytes + layers.unused.bytes,
+    freeBytes: bavail * bsize,
+  };
+}
+
+function imageUsage(context: StoreContext, usage: StoreUsage, image: UsedImage): ImageUsage {
+  const blobs = share(image.blobs, usage.blobs, (key) => usage.usersOfBlob(key));
+  const layers = share(image.layers, usage.layers, (key) => usage.usersOfLayer(key));
+  const usedBy = usersOf(context, image.manifest);
+  const reclaimable: Amount = { bytes: 0, inodes: 0 };
+  if (usedBy.length === 0) for (const part of [blobs.unique, layers.unique]) addAmount(reclaimable, part);
+  return {
+    names: image.rows.map((row) => shortName(row.name)),
+    id: image.rows[0]?.config as Digest,
+    manifest: image.manifest,
+    blobs,
+    layers,
+    reclaimable,
+    usedBy,
+    usedAt: new Date(Math.max(...image.rows.map((row) => row.usedAt))).toISOString(),
+  };
+}
+
+function share<K>(keys: Iterable<K>, amounts: ReadonlyMap<K, Amount>, users: (key: K) => number): Share {
+  const unique: Amount = { bytes: 0, inodes: 0 };
+  const shared: Amount = { bytes: 0, inodes: 0 };
+  for (const key of keys) addAmount(users(key) > 1 ? shared : unique, amounts.get(key));
+  return { unique, shared };
+}
+
+function totals<K>(amounts: ReadonlyMap<K, Amount>, isUsed: (key: K) => boolean): Totals {
+  const all: Amount = { bytes: 0, inodes: 0 };
+  const unused: Amount = { bytes: 0, inodes: 0 };
+  for (const [key, amount] of amounts) {
+    addAmount(all, amount);
+    if (!isUsed(key)) addAmount(unused, amount);
+  }
+  return { ...all, count: amounts.size, unused };
+}
+
+/** Mounts, containers and kept snapshots that are made of an image, in words. */
+export function usersOf({ metadata }: StoreContext, manifest: Digest): string[] {
+  return metadata.snapshots.byManifest(manifest).map((snapshot) => userOf(metadata, snapshot.key));
+}
+
+function userOf(metadata: StoreContext['metadata'], key: string): string {
+  if (metadata.mounts.get(key)) return `mount ${key}`;
+  const [container] = metadata.containers.bySnapshot(key);
+  return container ? `container ${container.name}` : `kept snapshot ${key}`;
+}
+
+async function snapshotUsage(context: StoreContext, { signal }: OperationOptions): Promise<SnapshotUsage[]> {
+  const { metadata, snapshots } = context;
+  const found: SnapshotUsage[] = [];
+  for (const row of metadata.snapshots.writable()) {
+    throwIfAborted(signal);
+    const { bytes, inodes } = await snapshots.usage(row.key);
+    const image = row.labels.image;
+    const short = image === undefined ? null : shortName(image);
+    found.push({ name: row.key, usedBy: userOf(metadata, row.key), image: short, bytes, inodes });
+  }
+  return found;
+}

@@ -1,0 +1,168 @@
+/**
+ * `gc`: what nothing holds goes. Roots are names, snapshots (mounts, containers, kept ones) and leases (running
+ * operations, interrupted pulls, pins). All deciding happens in one transaction, in which other processes can add
+ * neither names nor leases; a dry run is the same transaction, rolled back.
+ */
+import type { OperationOptions } from '../progress.ts';
+import { type Candidates, type Collected, collectedBytes, dropUnheld, removeDropped } from './collect.ts';
+import type { StoreContext } from './context.ts';
+import { usersOf } from './df.ts';
+import { shortName } from './find.ts';
+import { type Explanation, explainDropped, explainKept, explainOrphan } from './gc-explain.ts';
+import { publishNames } from './layout-index.ts';
+import { findOrphans, removeOrphans } from './orphans.ts';
+import { sweepCrashed } from './sweep.ts';
+
+export interface GcOptions extends OperationOptions {
+  /** Decide and explain, remove nothing. */
+  readonly dryRun?: boolean | undefined;
+  /** Remove the least recently used images until blobs and layers take no more bytes than this. */
+  readonly maxBytes?: number | undefined;
+  /** Also end the leases of interrupted pulls. */
+  readonly interrupted?: boolean | undefined;
+}
+
+export interface GcReport {
+  readonly dryRun: boolean;
+  /** Names that went because of `maxBytes`, least recently used first. */
+  readonly untagged: readonly string[];
+  readonly removed: readonly Explanation[];
+  /** What stays and why; in a dry run only, since explaining takes longer than collecting. */
+  readonly kept: readonly Explanation[];
+  readonly freedBytes: number;
+  /** Bytes of blobs and layers that are left. */
+  readonly leftBytes: number;
+}
+
+export async function collectGarbage(context: StoreContext, options: GcOptions = {}): Promise<GcReport> {
+  const { dryRun = false } = options;
+  if (!dryRun) await sweepCrashed(context);
+  const session = await context.session.open();
+  const decision = decide(context, options, session);
+  const orphans = await findOrphans(context);
+  if (!dryRun) {
+    await publishNames(context);
+    await removeDropped(context, decision.dropped, session);
+    await removeOrphans(context, orphans, options);
+    const { sweepStages } = await import('../mounts/shared-stages.ts');
+    sweepStages(context.paths.stages);
+  }
+  const removed = [...decision.removed, ...orphans.map(explainOrphan)];
+  return {
+    dryRun,
+    untagged: decision.untagged,
+    removed,
+    kept: decision.kept,
+    freedBytes: removed.reduce((sum, { bytes }) => sum + bytes, 0),
+    leftBytes: decision.leftBytes,
+  };
+}
+
+interface Decision {
+  readonly untagged: readonly string[];
+  readonly dropped: Collected;
+  readonly removed: readonly Explanation[];
+  readonly kept: readonly Explanation[];
+  readonly leftBytes: number;
+}
+
+/** Carries the decision of a dry run out of its transaction. */
+class RolledBack extends Error {
+  readonly decision: Decision;
+
+  constructor(decision: Decision) {
+    super('dry run');
+    this.decision = decision;
+  }
+}
+
+function decide(context: StoreContext, options: GcOptions, session: string): Decision {
+  try {
+    return context.metadata.transaction(
+      () => {
+        const decision = decideInside(context, options, session);
+        if (options.dryRun) throw new RolledBack(decision);
+        return decision;
+      },
+      { durable: true },
+    );
+  } catch (error) {
+    if (error instanceof RolledBack) return error.decision;
+    throw error;
+  }
+}
+
+function decideInside(context: StoreContext, options: GcOptions, session: string): Decision {
+  const { metadata } = context;
+  const now = Date.now();
+  for (const lease of metadata.leases.list()) {
+    const isOver =
+      lease.session === null && lease.expiresAt !== null && (options.interrupted || lease.expiresAt <= now);
+    if (isOver) metadata.leases.delete(lease.id);
+  }
+  const collections = [dropUnheld(metadata, session, unheldCandidates(context))];
+  const removed = explainDropped(collections[0] as Collected, 'nothing holds it');
+  const untagged: string[] = [];
+  let left = storedBytes(context);
+  for (const victim of options.maxBytes === undefined ? [] : leastRecentlyUsed(context)) {
+    if (left <= (options.maxBytes ?? 0)) break;
+    for (const name of victim.names) metadata.images.delete(name);
+    const dropped = dropUnheld(metadata, session, victim.candidates);
+    left -= collectedBytes(dropped);
+    collections.push(dropped);
+    untagged.push(...victim.names.map(shortName));
+    removed.push(...explainDropped(dropped, `${shortName(victim.names[0] ?? '')} was used least recently`));
+  }
+  if (untagged.length > 0) metadata.settings.count('images');
+  const kept = options.dryRun ? explainKept(metadata) : [];
+  return { untagged, dropped: merge(collections), removed, kept, leftBytes: left };
+}
+
+/** Everything that no name, snapshot, lease or stored parent leads to. */
+function unheldCandidates({ metadata: { database } }: StoreContext): Candidates {
+  const keys = <K>(sql: string) => database.all<{ key: K }>(sql).map((row) => row.key);
+  return {
+    blobs: keys(`SELECT digest AS key FROM blobs b
+      WHERE NOT EXISTS (SELECT 1 FROM refs WHERE child = b.digest)
+        AND NOT EXISTS (SELECT 1 FROM images WHERE b.digest IN (target, manifest, config))`),
+    chains: keys(`SELECT key FROM snapshots s WHERE kind = 'committed'
+        AND NOT EXISTS (SELECT 1 FROM snapshots WHERE parent = s.key)
+        AND NOT EXISTS (SELECT 1 FROM images WHERE chain_id = s.key)`),
+    layers: keys(`SELECT key FROM layers l WHERE NOT EXISTS (SELECT 1 FROM snapshots WHERE layer = l.key)`),
+  };
+}
+
+function storedBytes({ metadata: { database } }: StoreContext): number {
+  const sql = 'SELECT (SELECT total(size) FROM blobs) + (SELECT total(bytes) FROM layers) AS bytes';
+  return database.get<{ bytes: number }>(sql)?.bytes ?? 0;
+}
+
+interface Victim {
+  readonly names: readonly string[];
+  readonly candidates: Candidates;
+}
+
+/** Images that nothing is made of, the longest unused first. */
+function* leastRecentlyUsed(context: StoreContext): Iterable<Victim> {
+  const images = [...Map.groupBy(context.metadata.images.list(), (row) => row.manifest)]
+    .map(([manifest, rows]) => ({ manifest, rows, usedAt: Math.max(...rows.map((row) => row.usedAt)) }))
+    .sort((a, b) => a.usedAt - b.usedAt);
+  for (const { manifest, rows } of images) {
+    if (usersOf(context, manifest).length > 0) continue;
+    yield {
+      names: rows.map((row) => row.name),
+      candidates: {
+        blobs: rows.flatMap((row) => [row.config, row.manifest, row.target]),
+        chains: rows.flatMap((row) => row.chainId ?? []),
+      },
+    };
+  }
+}
+
+function merge(all: readonly Collected[]): Collected {
+  return {
+    blobs: all.flatMap((one) => one.blobs),
+    layers: all.flatMap((one) => one.layers),
+    chains: all.flatMap((one) => one.chains),
+  };
+}

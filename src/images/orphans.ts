@@ -1,0 +1,111 @@
+/**
+ * Things on the disk that no row knows: left by a power loss, by a lost database or by a hand. What a living process
+ * is making has a lease or a garbage row before it appears, so it is looked for on the disk first and in the rows
+ * afterwards.
+ */
+import { lstatSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { throwIfAborted } from '../errors.ts';
+import type { Digest } from '../oci/digest.ts';
+import type { OperationOptions } from '../progress.ts';
+import { blobPath } from '../store-layout.ts';
+import { removeBlobFile } from './collect.ts';
+import type { StoreContext } from './context.ts';
+
+export interface Orphan {
+  readonly kind: 'blob' | 'layer' | 'partial' | 'file';
+  /** Digest of a blob or partial, the driver's id of a layer, a name of the others. */
+  readonly key: string;
+  /** Below ROOT. */
+  readonly path: string;
+  readonly bytes: number;
+  readonly because: string;
+}
+
+export async function findOrphans(context: StoreContext): Promise<Orphan[]> {
+  return [
+    ...(await orphanBlobs(context)),
+    ...(await orphanPartials(context)),
+    ...(await orphanLayers(context)),
+    ...orphanFiles(context),
+  ];
+}
+
+export async function removeOrphans(
+  context: StoreContext,
+  orphans: readonly Orphan[],
+  { signal }: OperationOptions = {},
+): Promise<void> {
+  for (const orphan of orphans) {
+    throwIfAborted(signal);
+    if (orphan.kind === 'blob') await removeBlobFile(context, orphan.key as Digest);
+    else if (orphan.kind === 'partial') await context.blobs.removePartial(orphan.key as Digest);
+    else if (orphan.kind === 'layer') await (await context.driver()).remove(orphan.key);
+    else rmSync(join(context.paths.root, orphan.path), { recursive: true, force: true });
+  }
+}
+
+async function orphanBlobs({ blobs, metadata, paths }: StoreContext): Promise<Orphan[]> {
+  const found: { digest: Digest; size: number }[] = [];
+  for await (const info of blobs.list()) found.push(info);
+  const known = new Set(metadata.database.all<{ digest: Digest }>('SELECT digest FROM blobs').map((row) => row.digest));
+  const garbage = garbageKeys(metadata);
+  return found
+    .filter(({ digest }) => !known.has(digest) && !garbage.has(digest) && !metadata.leases.holds('blob', digest))
+    .map(({ digest, size }) => ({
+      kind: 'blob',
+      key: digest,
+      path: blobPath(paths, digest).slice(paths.root.length + 1),
+      bytes: size,
+      because: 'no row knows it',
+    }));
+}
+
+async function orphanPartials({ blobs, metadata }: StoreContext): Promise<Orphan[]> {
+  const found: Orphan[] = [];
+  for await (const { digest, bytesOnDisk } of blobs.listPartial()) {
+    if (metadata.leases.holds('blob', digest)) continue;
+    const path = `ingest/${digest.replace(':', '-')}`;
+    found.push({ kind: 'partial', key: digest, path, bytes: bytesOnDisk, because: 'no pull will go on with it' });
+  }
+  return found;
+}
+
+async function orphanLayers(context: StoreContext): Promise<Orphan[]> {
+  const { metadata } = context;
+  if (context.driverName === undefined) return [];
+  const driver = await context.driver();
+  const found: string[] = [];
+  for await (const id of driver.list()) found.push(id);
+  const sql = 'SELECT id FROM layers UNION ALL SELECT id FROM snapshots WHERE id IS NOT NULL';
+  const known = new Set(metadata.database.all<{ id: string }>(sql).map((row) => row.id));
+  const garbage = garbageKeys(metadata);
+  const orphans = found.filter((id) => !known.has(id) && !garbage.has(id));
+  const bytesOf = async (id: string) => (await driver.usage(id)).bytes;
+  return Promise.all(
+    orphans.map(async (id) => ({
+      kind: 'layer' as const,
+      key: id,
+      path: `layers/${id}`,
+      bytes: await bytesOf(id),
+      because: 'no row knows it',
+    })),
+  );
+}
+
+/** Indexes of layers that are gone. */
+function orphanFiles({ paths, metadata }: StoreContext): Orphan[] {
+  const names = readdirSync(paths.indexes);
+  const garbage = garbageKeys(metadata);
+  return names
+    .filter((name) => !garbage.has(name) && metadata.layers.byId(name) === undefined)
+    .map((name) => {
+      const path = `indexes/${name}`;
+      const bytes = (lstatSync(join(paths.root, path), { throwIfNoEntry: false })?.blocks ?? 0) * 512;
+      return { kind: 'file', key: name, path, bytes, because: 'its layer is gone' };
+    });
+}
+
+function garbageKeys(metadata: StoreContext['metadata']): Set<string> {
+  return new Set(metadata.garbage.list().map((row) => row.key));
+}
