@@ -33,9 +33,7 @@ export function parseChallenges(header: string | undefined): Challenge[] {
       at = comma;
     }
     challenges.push({ scheme: scheme[0].toLowerCase(), parameters });
-    const next = skip(SEPARATOR, text, at);
-    if (next === at && at < text.length) break;
-    at = next;
+    at = skip(SEPARATOR, text, at);
   }
   return challenges;
 }

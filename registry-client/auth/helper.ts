@@ -83,8 +83,9 @@ function run(name: string, action: HelperAction, input: string, env: Env): Promi
     const child = spawn(`docker-credential-${name}`, [action], {
       env: env as NodeJS.ProcessEnv,
       stdio: ['pipe', 'pipe', 'ignore'],
-      timeout: TIMEOUT_MS,
     });
+    // spawn's own `timeout` keeps the process alive when the program could not be started.
+    const timer = setTimeout(() => child.kill('SIGKILL'), TIMEOUT_MS);
     const chunks: Buffer[] = [];
     let total = 0;
     child.stdout.on('data', (chunk: Buffer) => {
@@ -93,10 +94,14 @@ function run(name: string, action: HelperAction, input: string, env: Env): Promi
       else chunks.push(chunk);
     });
     child.on('error', (cause: NodeJS.ErrnoException) => {
+      clearTimeout(timer);
       const why = cause.code === 'ENOENT' ? 'it is not in PATH' : (cause.code ?? 'it could not be started');
       reject(failure(name, why, cause));
     });
-    child.on('close', (status) => resolve({ status, output: Buffer.concat(chunks).toString('utf8') }));
+    child.on('close', (status) => {
+      clearTimeout(timer);
+      resolve({ status, output: Buffer.concat(chunks).toString('utf8') });
+    });
     // A helper that does not read its input is no reason to die of EPIPE; its status tells.
     child.stdin.on('error', () => undefined);
     child.stdin.end(input);
