@@ -12,6 +12,7 @@
 import type { TarEntry } from '../src/archive/entry.ts';
 import type { SinkPlan, SinkResult } from '../src/archive/sink.ts';
 import type { Mount } from '../src/mounts/mount.ts';
+import type { DiffID } from '../src/oci/digest.ts';
 
 /** Short name of a layer or snapshot inside the driver's directory: `[0-9a-z]+`, at most 16 characters. */
 export type LayerId = string;
@@ -36,6 +37,8 @@ export interface Usage {
 
 export interface MountRequest {
   readonly readOnly?: boolean;
+  /** The snapshot goes when its user does: nothing needs to reach the disk, and a crash spoils it. */
+  readonly ephemeral?: boolean;
   /** Ids that the snapshot's owners are shifted by, for a user-namespaced container (idmapped mounts). */
   readonly userNamespaceFd?: number;
 }
@@ -73,6 +76,11 @@ export interface StorageDriver {
   readFile?(id: LayerId, entry: TarEntry): AsyncIterable<Uint8Array>;
   /** What one layer or snapshot occupies by itself. */
   usage(id: LayerId): Promise<Usage>;
+  /**
+   * Reads a layer and says what is wrong with it, in one line; undefined when it is as it was unpacked. Optional:
+   * for drivers that can tell without the blob.
+   */
+  verify?(id: LayerId, layer: { readonly diffId: DiffID; readonly tarSize: number }): Promise<string | undefined>;
   /** Removes a layer or snapshot; one that is not there is no error. Its name is gone at once. */
   remove(id: LayerId): Promise<void>;
   /** Ids present on disk, for finding what no row names. */

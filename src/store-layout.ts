@@ -50,6 +50,9 @@ export const STORE_DIRECTORIES: readonly (keyof StorePaths)[] = [
   'tmp',
 ];
 
+/** What the file oci-layout holds. OCI Image Specification image-layout.md. */
+export const OCI_LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
+
 export function storePaths(root: string): StorePaths {
   return {
     root,

@@ -51,8 +51,17 @@ export async function publishNames(context: StoreContext): Promise<void> {
     generation: metadata.settings.counter('images'),
     rows: metadata.database.all<EntryRow>(ENTRIES),
   }));
-  replaceIndex(context, JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: rows.map(asEntry) }));
+  replaceIndex(context, render(rows));
   metadata.transaction(() => metadata.settings.setCounter('layout', generation));
+}
+
+/** What index.json should hold now. */
+export function renderIndex({ metadata }: StoreContext): string {
+  return render(metadata.database.all<EntryRow>(ENTRIES));
+}
+
+function render(rows: readonly EntryRow[]): string {
+  return JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: rows.map(asEntry) });
 }
 
 function isPublished({ metadata }: StoreContext): boolean {

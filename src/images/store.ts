@@ -13,7 +13,7 @@ import { LayerStore } from '../layers/layer-store.ts';
 import { Session } from '../layers/session.ts';
 import { type Metadata, openMetadata } from '../metadata/metadata.ts';
 import { OCI_INDEX } from '../oci/media-types.ts';
-import { STORE_DIRECTORIES, type StorePaths, storePaths } from '../store-layout.ts';
+import { OCI_LAYOUT, STORE_DIRECTORIES, type StorePaths, storePaths } from '../store-layout.ts';
 import type { DriverChooser, StoreConfig, StoreContext } from './context.ts';
 import { publishNames } from './layout-index.ts';
 import type { Unpack } from './pull/unpacker.ts';
@@ -141,7 +141,7 @@ function fillStore(paths: StorePaths): void {
   mkdirSync(paths.root, { recursive: true, mode: 0o700 });
   for (const name of STORE_DIRECTORIES) mkdirSync(paths[name], { recursive: true, mode: 0o700 });
   mkdirSync(join(paths.blobs, 'sha256'), { recursive: true, mode: 0o700 });
-  writeNew(paths.ociLayout, '{"imageLayoutVersion":"1.0.0"}');
+  writeNew(paths.ociLayout, OCI_LAYOUT);
   writeNew(paths.index, JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }));
 }
 

@@ -40,6 +40,8 @@ export interface LayerWriter extends AsyncDisposable {
   readonly indexPath: string;
   /** Makes the layer durable and its row visible; `alongside` runs in the transaction that does so. */
   commit(layer: UnpackedLayer, alongside?: () => void): Promise<LayerRow>;
+  /** `commit` in place of a layer that has its row already. */
+  replace(layer: UnpackedLayer, alongside: () => void): Promise<LayerRow>;
 }
 
 export class LayerStore {
@@ -67,21 +69,30 @@ export class LayerStore {
     const stack = driver.stacking === 'independent' || parent === undefined ? [] : this.stack(parent);
     const application = await driver.apply(id, stack, { durable });
     let open = true;
+    const finish = async (layer: UnpackedLayer, store: (row: LayerRow) => void): Promise<LayerRow> => {
+      await application.commit(layer.result);
+      const row = await this.#row(driver, key, id, layer);
+      metadata.transaction(() => {
+        store(row);
+        metadata.garbage.delete('layer', id);
+      });
+      open = false;
+      return row;
+    };
     return {
       id,
       sink: application.sink,
       indexPath: layerIndexPath(paths, id),
-      commit: async (layer, alongside) => {
-        await application.commit(layer.result);
-        const row = await this.#row(driver, key, id, layer);
-        metadata.transaction(() => {
+      commit: (layer, alongside) =>
+        finish(layer, (row) => {
           metadata.layers.put(row);
-          metadata.garbage.delete('layer', id);
           alongside?.();
-        });
-        open = false;
-        return row;
-      },
+        }),
+      replace: (layer, alongside) =>
+        finish(layer, (row) => {
+          metadata.layers.replace(row);
+          alongside();
+        }),
       [Symbol.asyncDispose]: async () => {
         if (open) await this.#abort(application, id);
       },

@@ -83,6 +83,20 @@ export class Layers {
     );
   }
 
+  /** The same layer, unpacked anew under another id. */
+  replace(row: LayerRow): void {
+    this.#db.run(
+      'UPDATE layers SET id = ?, tar_size = ?, bytes = ?, inodes = ?, indexed = ?, added_at = ? WHERE key = ?',
+      row.id,
+      row.tarSize,
+      row.bytes,
+      row.inodes,
+      Number(row.indexed),
+      row.addedAt,
+      row.key,
+    );
+  }
+
   setIndexed(key: LayerKey, indexed: boolean): void {
     this.#db.run('UPDATE layers SET indexed = ? WHERE key = ?', Number(indexed), key);
   }
