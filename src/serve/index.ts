@@ -8,14 +8,12 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { isTslayerError, TslayerError } from '../errors.ts';
+import { TslayerError } from '../errors.ts';
+import { answer } from './dispatch.ts';
 import { Layout } from './layout.ts';
 import { LayoutWriter } from './layout-writer.ts';
-import * as read from './read.ts';
-import { HttpProblem, sendProblem } from './respond.ts';
-import { parseRoute, type Route } from './route.ts';
 import { Uploads } from './uploads.ts';
-import * as write from './write.ts';
+import type { WriteSide } from './write.ts';
 
 export interface ServeOptions {
   /** The OCI image layout (a tslayer store is one). Made when it is missing and `writable`. */
@@ -84,7 +82,7 @@ export async function serveRegistry(options: ServeOptions): Promise<RunningRegis
   };
 }
 
-async function openWriteSide(layout: Layout, maxBlobBytes: number): Promise<write.WriteSide> {
+async function openWriteSide(layout: Layout, maxBlobBytes: number): Promise<WriteSide> {
   const writer = new LayoutWriter(layout);
   await writer.prepare();
   return { writer, uploads: new Uploads(writer, maxBlobBytes) };
@@ -111,7 +109,7 @@ function listen(server: Server, port: number, host: string): Promise<number> {
   });
 }
 
-async function shutDown(server: Server, side: write.WriteSide | undefined): Promise<void> {
+async function shutDown(server: Server, side: WriteSide | undefined): Promise<void> {
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeAllConnections();
   await closed;
@@ -126,90 +124,4 @@ function report(options: ServeOptions, request: IncomingMessage, response: Serve
     status: response.statusCode,
     ...(range !== undefined && { range }),
   });
-}
-
-async function answer(
-  layout: Layout,
-  side: write.WriteSide | undefined,
-  request: IncomingMessage,
-  response: ServerResponse,
-): Promise<void> {
-  try {
-    const url = new URL(request.url ?? '/', 'http://registry.invalid');
-    const route = parseRoute(url.pathname);
-    const exchange: read.Exchange = { layout, request, response, query: url.searchParams };
-    await dispatch(route, exchange, side);
-    // A body that nobody read would be taken for the next request.
-    request.resume();
-  } catch (error) {
-    fail(request, response, error);
-  }
-}
-
-function dispatch(route: Route, exchange: read.Exchange, side: write.WriteSide | undefined): Promise<void> | void {
-  const method = exchange.request.method === 'HEAD' ? 'GET' : (exchange.request.method ?? '');
-  if (method !== 'GET' && !side) throw notAllowed();
-  switch (`${method} ${route.kind}`) {
-    case 'GET ping':
-      return read.sendPing(exchange);
-    case 'GET catalog':
-      return read.sendCatalog(exchange);
-  }
-  if (route.kind === 'tags' && method === 'GET') return read.sendTags(exchange, route.repository);
-  if (route.kind === 'referrers' && method === 'GET')
-    return read.sendReferrers(exchange, route.repository, route.digest);
-  if (route.kind === 'blob') {
-    if (method === 'GET') return read.sendBlob(exchange, route.digest);
-    if (method === 'DELETE' && side) return write.deleteBlob(side, exchange, route.digest);
-  }
-  if (route.kind === 'manifest') {
-    if (method === 'GET') return read.sendManifest(exchange, route.repository, route.reference);
-    if (method === 'PUT' && side) return write.putManifest(side, exchange, route.repository, route.reference);
-    if (method === 'DELETE' && side) return write.deleteManifest(side, exchange, route.repository, route.reference);
-  }
-  if (route.kind === 'uploads' && method === 'POST' && side) return write.beginUpload(side, exchange, route.repository);
-  if (route.kind === 'upload' && side) return dispatchUpload(method, side, exchange, route.repository, route.id);
-  throw notAllowed();
-}
-
-function dispatchUpload(
-  method: string,
-  side: write.WriteSide,
-  exchange: read.Exchange,
-  repository: string,
-  id: string,
-): Promise<void> | void {
-  switch (method) {
-    case 'GET':
-      return write.sendUploadStatus(side, exchange, repository, id);
-    case 'PATCH':
-      return write.continueUpload(side, exchange, repository, id);
-    case 'PUT':
-      return write.finishUpload(side, exchange, repository, id);
-    case 'DELETE':
-      return write.cancelUpload(side, exchange, repository, id);
-  }
-  throw notAllowed();
-}
-
-function notAllowed(): HttpProblem {
-  return new HttpProblem(405, 'UNSUPPORTED', 'the operation is not supported here');
-}
-
-function fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
-  if (response.headersSent) {
-    // In mid-body: breaking the connection is the only way to say that the rest will not come.
-    response.destroy();
-    return;
-  }
-  // The rest of a refused body is not worth reading.
-  if (!request.complete) response.setHeader('Connection', 'close');
-  sendProblem(response, asProblem(error));
-}
-
-function asProblem(error: unknown): HttpProblem {
-  if (error instanceof HttpProblem) return error;
-  if (isTslayerError(error)) return new HttpProblem(400, 'MANIFEST_INVALID', error.message);
-  // What went wrong inside (paths, errno) is nothing for a stranger.
-  return new HttpProblem(500, 'UNSUPPORTED', 'internal error');
 }
