@@ -13,11 +13,15 @@ export class Cli implements AsyncDisposable {
   readonly interruption: Interruption;
   /** That of the program which a command ran. */
   exitStatus = 0;
+  readonly #hosts: readonly string[];
   #tslayer: Promise<Tslayer> | undefined;
 
-  constructor(globals: GlobalOptions, interruption: Interruption) {
+  /** @param words the command's arguments */
+  constructor(globals: GlobalOptions, interruption: Interruption, words: readonly unknown[] = []) {
     this.globals = globals;
     this.interruption = interruption;
+    // What stands before the first slash is a registry, or nothing that a request would go to.
+    this.#hosts = words.flat().flatMap((word) => (typeof word === 'string' ? [word.split('/')[0] ?? ''] : []));
     this.output = new Output({
       json: globals.json === true,
       quiet: globals.quiet === true,
@@ -52,9 +56,8 @@ export class Cli implements AsyncDisposable {
       root,
       driver,
       config,
-      plainHttp: plainHttp === true,
-      insecure: insecure === true,
-      onWarning: (message) => output.message(message, 'warn'),
+      plainHttp: plainHttp ? this.#hosts : [],
+      insecure: insecure ? this.#hosts : [],
       ...(output.shows('debug') && { trace: (line: string) => output.message(line, 'debug') }),
     });
   }

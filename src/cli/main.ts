@@ -37,7 +37,7 @@ async function runCommand(entry: CommandEntry, words: readonly string[]): Promis
   if (!parse(parser, words)) return 0;
   const options = parser.opts<GlobalOptions>();
   using interruption = new Interruption();
-  const cli = new Cli({ ...options, color: options.color && useColor() }, interruption);
+  const cli = new Cli({ ...options, color: options.color && useColor() }, interruption, parser.processedArgs);
   watchReader(interruption);
   try {
     await finish(cli, () => command.run(cli, parser.processedArgs, options));

@@ -31,6 +31,10 @@ export class Output {
     process.stdout.write(`${printable(text)}\n`);
   }
 
+  lines(texts: Iterable<string>): void {
+    for (const text of texts) this.line(text);
+  }
+
   /** Bytes of the result as they are: a file, a log. */
   raw(bytes: Uint8Array | string): boolean {
     return process.stdout.write(bytes);

@@ -1,14 +1,202 @@
 /** The list of commands. Adding one is a file in commands/ and an entry here; the file is loaded when it is called. */
 import { TslayerError } from '../errors.ts';
 import type { CommandEntry } from './command.ts';
+import { LAUNCHER_FAILED } from './exit-status.ts';
 import { suggest } from './suggest.ts';
 
 export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'pull',
+    group: 'Images',
+    summary: 'Fetch an image, verify it, and unpack it',
+    load: async () => (await import('./commands/pull.ts')).command,
+  },
+  {
+    name: 'images',
+    group: 'Images',
+    summary: 'List the images of the store',
+    load: async () => (await import('./commands/images.ts')).command,
+  },
+  {
+    name: 'inspect',
+    group: 'Images',
+    summary: 'Show all that is known of images and containers',
+    load: async () => (await import('./commands/inspect.ts')).command,
+  },
+  {
+    name: 'history',
+    group: 'Images',
+    summary: 'Show the steps that made an image',
+    load: async () => (await import('./commands/history.ts')).command,
+  },
+  {
+    name: 'layers',
+    group: 'Images',
+    summary: 'Show what each layer of an image brings, hides and wastes',
+    load: async () => (await import('./commands/layers.ts')).command,
+  },
+  {
+    name: 'ls',
+    group: 'Images',
+    summary: 'List files of an image without mounting it',
+    load: async () => (await import('./commands/ls.ts')).command,
+  },
+  {
+    name: 'cat',
+    group: 'Images',
+    summary: 'Print files of an image without mounting it',
+    load: async () => (await import('./commands/cat.ts')).command,
+  },
+  {
+    name: 'diff',
+    group: 'Images',
+    summary: 'Show what was written to a mount or container, or how two images differ',
+    load: async () => (await import('./commands/diff.ts')).command,
+  },
+  {
+    name: 'tag',
+    group: 'Images',
+    summary: 'Give an image one more name',
+    load: async () => (await import('./commands/tag.ts')).command,
+  },
+  {
+    name: 'rmi',
+    group: 'Images',
+    summary: 'Remove images',
+    load: async () => (await import('./commands/rmi.ts')).command,
+  },
+  {
+    name: 'save',
+    group: 'Images',
+    summary: 'Write images to an archive',
+    load: async () => (await import('./commands/save.ts')).command,
+  },
+  {
+    name: 'load',
+    group: 'Images',
+    summary: 'Read images from an archive',
+    load: async () => (await import('./commands/load.ts')).command,
+  },
+  {
+    name: 'mount',
+    group: 'File systems',
+    summary: 'Mount an image copy-on-write',
+    load: async () => (await import('./commands/mount.ts')).command,
+  },
+  {
+    name: 'mounts',
+    group: 'File systems',
+    summary: 'List what is mounted',
+    load: async () => (await import('./commands/mounts.ts')).command,
+  },
+  {
+    name: 'umount',
+    group: 'File systems',
+    summary: 'Unmount, and drop or keep what was written',
+    load: async () => (await import('./commands/umount.ts')).command,
+  },
+  {
+    name: 'ps',
+    group: 'Containers',
+    summary: 'List containers',
+    load: async () => (await import('./commands/ps.ts')).command,
+  },
+  {
+    name: 'exec',
+    group: 'Containers',
+    summary: 'Run a further program in a container',
+    failure: LAUNCHER_FAILED,
+    load: async () => (await import('./commands/exec.ts')).command,
+  },
+  {
+    name: 'logs',
+    group: 'Containers',
+    summary: 'Show what a container wrote',
+    load: async () => (await import('./commands/logs.ts')).command,
+  },
+  {
+    name: 'stats',
+    group: 'Containers',
+    summary: 'Show what containers use',
+    load: async () => (await import('./commands/stats.ts')).command,
+  },
+  {
+    name: 'stop',
+    group: 'Containers',
+    summary: 'Stop containers',
+    load: async () => (await import('./commands/stop.ts')).command,
+  },
+  {
+    name: 'kill',
+    group: 'Containers',
+    summary: 'Send a signal to containers',
+    load: async () => (await import('./commands/kill.ts')).command,
+  },
+  {
+    name: 'pause',
+    group: 'Containers',
+    summary: 'Freeze containers',
+    load: async () => (await import('./commands/pause.ts')).command,
+  },
+  {
+    name: 'unpause',
+    group: 'Containers',
+    summary: 'Let frozen containers go on',
+    load: async () => (await import('./commands/unpause.ts')).command,
+  },
+  {
+    name: 'wait',
+    group: 'Containers',
+    summary: 'Wait until containers end',
+    load: async () => (await import('./commands/wait.ts')).command,
+  },
+  {
+    name: 'rm',
+    group: 'Containers',
+    summary: 'Remove containers',
+    load: async () => (await import('./commands/rm.ts')).command,
+  },
+  {
+    name: 'cgroups',
+    group: 'Containers',
+    summary: 'Show the cgroup hierarchies and the containers in them',
+    load: async () => (await import('./commands/cgroups.ts')).command,
+  },
+  {
+    name: 'push',
+    group: 'Registries',
+    summary: 'Send an image to a registry',
+    load: async () => (await import('./commands/push.ts')).command,
+  },
+  {
+    name: 'login',
+    group: 'Registries',
+    summary: 'Check and store a credential',
+    load: async () => (await import('./commands/login.ts')).command,
+  },
+  {
+    name: 'logout',
+    group: 'Registries',
+    summary: 'Forget a credential',
+    load: async () => (await import('./commands/logout.ts')).command,
+  },
   {
     name: 'serve',
     group: 'Registries',
     summary: 'Serve the store, or an OCI layout, as a registry',
     load: async () => (await import('./commands/serve.ts')).command,
+  },
+  {
+    name: 'df',
+    group: 'Store',
+    summary: 'Show what everything takes on disk',
+    load: async () => (await import('./commands/df.ts')).command,
+  },
+  {
+    name: 'gc',
+    group: 'Store',
+    summary: 'Remove what nothing holds',
+    load: async () => (await import('./commands/gc.ts')).command,
   },
   {
     name: 'completion',

@@ -1,9 +1,9 @@
 /** `serve`: the embedded registry in the foreground, until it is interrupted. */
 import { readFile } from 'node:fs/promises';
-import { InvalidArgumentError } from 'commander';
 import { TslayerError } from '../../errors.ts';
 import type { Cli } from '../cli.ts';
 import type { CliCommand } from '../command.ts';
+import { port } from '../flags.ts';
 
 interface ServeFlags {
   readonly port?: number;
@@ -42,12 +42,6 @@ export const command: CliCommand = {
     if (!cli.signal.aborted) await new Promise((resolve) => cli.signal.addEventListener('abort', resolve));
   },
 };
-
-function port(text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0 || value > 65_535) throw new InvalidArgumentError('not a port number');
-  return value;
-}
 
 async function readTls({ tlsCert, tlsKey }: ServeFlags): Promise<{ cert: Buffer; key: Buffer } | undefined> {
   if (tlsCert === undefined && tlsKey === undefined) return undefined;

@@ -38,7 +38,7 @@ export function plainLine(event: ProgressEvent): { text: string; level: LogLevel
       return said === undefined ? undefined : info(`${shortDigest(event.digest)}: ${said} (${size(event.bytes)})`);
     }
     case 'retry':
-      return { text: `${event.reason}: try ${event.attempt} in ${(event.delayMs / 1000).toFixed(1)} s`, level: 'warn' };
+      return { text: `${event.reason}: trying again in ${(event.delayMs / 1000).toFixed(1)} s`, level: 'warn' };
     case 'warning':
       return { text: event.message, level: 'warn' };
     case 'step':

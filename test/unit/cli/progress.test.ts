@@ -79,6 +79,6 @@ describe('plain progress', () => {
 
   test('a retry is a warning with its reason', () => {
     const line = plainLine({ type: 'retry', attempt: 2, delayMs: 500, reason: 'connection reset' });
-    assert.deepEqual(line, { text: 'connection reset: try 2 in 0.5 s', level: 'warn' });
+    assert.deepEqual(line, { text: 'connection reset: trying again in 0.5 s', level: 'warn' });
   });
 });

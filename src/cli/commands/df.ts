@@ -1,0 +1,76 @@
+/** `df`: what each image takes, shared with others and alone, and what the store takes in all. */
+import type { DiskUsage, ImageUsage } from '../../index.ts';
+import type { Cli } from '../cli.ts';
+import type { CliCommand } from '../command.ts';
+import { size } from '../format.ts';
+
+export const command: CliCommand = {
+  define(parser) {
+    parser.option('-v, --verbose', 'blobs and layers apart, inodes, what was written, and what is overhead');
+  },
+
+  async run(cli, _args, { verbose }: { verbose?: true }) {
+    const tslayer = await cli.open();
+    const usage = await tslayer.df({ signal: cli.signal });
+    if (cli.json) return cli.output.document(usage);
+    if (verbose) await showVerbose(cli, usage);
+    else await showImages(cli, usage);
+    await showTotals(cli, usage);
+  },
+};
+
+async function showImages(cli: Cli, { images }: DiskUsage): Promise<void> {
+  await cli.output.table(
+    ['IMAGE', 'UNIQUE', 'SHARED', 'RECLAIMABLE', 'USED BY'],
+    images.map((image) => [
+      image.names.join(', '),
+      size(image.blobs.unique.bytes + image.layers.unique.bytes),
+      size(image.blobs.shared.bytes + image.layers.shared.bytes),
+      size(image.reclaimable.bytes),
+      image.usedBy.join(', '),
+    ]),
+  );
+}
+
+async function showVerbose(cli: Cli, usage: DiskUsage): Promise<void> {
+  const row = (image: ImageUsage, kind: 'blobs' | 'layers'): string[] => [
+    image.names.join(', '),
+    kind,
+    size(image[kind].unique.bytes),
+    String(image[kind].unique.inodes),
+    size(image[kind].shared.bytes),
+    String(image[kind].shared.inodes),
+  ];
+  await cli.output.table(
+    ['IMAGE', 'WHAT', 'UNIQUE', 'INODES', 'SHARED', 'INODES'],
+    usage.images.flatMap((image) => [row(image, 'blobs'), row(image, 'layers')]),
+  );
+  cli.output.line('');
+  await cli.output.table(
+    ['WRITTEN IN', 'USED BY', 'IMAGE', 'SIZE', 'INODES'],
+    usage.snapshots.map((snapshot) => [
+      snapshot.name,
+      snapshot.usedBy,
+      snapshot.image ?? '',
+      size(snapshot.bytes),
+      String(snapshot.inodes),
+    ]),
+  );
+}
+
+async function showTotals(cli: Cli, usage: DiskUsage): Promise<void> {
+  const { blobs, layers, written, overhead, total, naiveBytes, reclaimableBytes, freeBytes } = usage;
+  cli.output.line('');
+  await cli.output.table(
+    ['', 'SIZE', 'INODES', ''],
+    [
+      ['blobs', size(blobs.bytes), String(blobs.inodes), `${blobs.count} blobs`],
+      ['layers', size(layers.bytes), String(layers.inodes), `${layers.count} layers`],
+      ['written', size(written.bytes), String(written.inodes), 'in mounts and containers'],
+      ['overhead', size(overhead.bytes), String(overhead.inodes), 'database, directories, unfinished pulls'],
+      ['total', size(total.bytes), String(total.inodes), `without sharing ${size(naiveBytes)}`],
+      ['reclaimable', size(reclaimableBytes), '', 'by gc'],
+      ['free', size(freeBytes), '', 'on the file system'],
+    ],
+  );
+}

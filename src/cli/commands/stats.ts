@@ -1,0 +1,52 @@
+/** `stats`: what containers use, a sample a second; one table in place on a terminal. */
+import type { ContainerStats } from '../../index.ts';
+import type { Cli } from '../cli.ts';
+import type { CliCommand } from '../command.ts';
+import { size } from '../format.ts';
+
+const HEADERS = [
+  'NAME',
+  'CPU',
+  'MEMORY / LIMIT',
+  'CACHE',
+  'NET IN / OUT',
+  'IO READ / WRITTEN',
+  'PIDS',
+  'THROTTLED',
+  'OOM',
+];
+const CLEAR_SCREEN = '\x1b[H\x1b[J';
+
+export const command: CliCommand = {
+  define(parser) {
+    parser.argument('[containers...]', 'names or ids; all that run when left out').option('--no-stream', 'one sample');
+  },
+
+  async run(cli, [names]: [string[]], { stream }: { stream: boolean }) {
+    const tslayer = await cli.open();
+    for await (const sample of tslayer.stats(names, { once: !stream, signal: cli.signal })) {
+      if (cli.json && !stream) cli.output.document(sample);
+      else if (cli.json) cli.output.event({ type: 'stats', containers: sample });
+      else await show(cli, sample, stream);
+    }
+  },
+};
+
+async function show(cli: Cli, sample: readonly ContainerStats[], stream: boolean): Promise<void> {
+  if (stream && process.stdout.isTTY) cli.output.raw(CLEAR_SCREEN);
+  await cli.output.table(HEADERS, sample.map(row));
+}
+
+function row({ name, cpu, memory, network, io, pids }: ContainerStats): string[] {
+  return [
+    name,
+    `${cpu.percent.toFixed(2)} %`,
+    `${size(memory.usage)} / ${memory.limit === undefined ? '--' : size(memory.limit)}`,
+    size(memory.pageCache),
+    network ? `${size(network.received)} / ${size(network.sent)}` : '--',
+    `${size(io.readBytes)} / ${size(io.writeBytes)}`,
+    String(pids.current),
+    String(cpu.throttledPeriods ?? 0),
+    String(memory.oomKills),
+  ];
+}
