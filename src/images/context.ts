@@ -10,7 +10,7 @@ import type { LayerStore } from '../layers/layer-store.ts';
 import type { Session } from '../layers/session.ts';
 import type { Metadata } from '../metadata/metadata.ts';
 import type { StorePaths } from '../store-layout.ts';
-import type { Unpack } from './pull/unpacker.ts';
+import type { LayerUnpacker } from './pull/unpacker.ts';
 
 export interface StoreConfig {
   /** `layer`: each blob and layer is on the disk before it is named. `none`: left to the kernel. */
@@ -43,8 +43,7 @@ export interface StoreContext {
   readonly session: Session;
   /** The store's driver, chosen and recorded when it is first needed. */
   driver(): Promise<StorageDriver>;
-  /** Unpacks layers; loads what that takes when it is first called. */
-  readonly unpack: Unpack;
+  readonly unpacker: LayerUnpacker;
   /** Its name, when the store has one already. */
   readonly driverName: string | undefined;
 }

@@ -16,7 +16,7 @@ import { OCI_INDEX } from '../oci/media-types.ts';
 import { OCI_LAYOUT, STORE_DIRECTORIES, type StorePaths, storePaths } from '../store-layout.ts';
 import type { DriverChooser, StoreConfig, StoreContext } from './context.ts';
 import { publishNames } from './layout-index.ts';
-import type { Unpack } from './pull/unpacker.ts';
+import { type LayerUnpacker, LazyUnpacker } from './pull/unpacker.ts';
 import { sweepCrashed } from './sweep.ts';
 
 export interface OpenStoreOptions {
@@ -26,8 +26,8 @@ export interface OpenStoreOptions {
   readonly driver?: string | undefined;
   readonly drivers: DriverChooser;
   readonly config?: Partial<StoreConfig>;
-  /** Unpacks layers: archive/pipeline. */
-  readonly unpack: Unpack;
+  /** Default: archive/pipeline. */
+  readonly unpacker?: LayerUnpacker;
   /** false: NOT_FOUND when there is no store at ROOT. Default true. */
   readonly create?: boolean;
 }
@@ -65,6 +65,7 @@ function assemble(paths: StorePaths, config: StoreConfig, metadata: Metadata, op
   const durable = config.durability === 'layer';
   let opening: Promise<StorageDriver> | undefined;
   const driver = () => (opening ??= openDriver(paths, metadata, options));
+  const pipeline = new LazyUnpacker();
   const layers = new LayerStore({ paths, metadata, session, driver, durable });
   return {
     paths,
@@ -75,12 +76,13 @@ function assemble(paths: StorePaths, config: StoreConfig, metadata: Metadata, op
     snapshots: new DriverSnapshots({ metadata, layers, driver }),
     session,
     driver,
-    unpack: options.unpack,
+    unpacker: options.unpacker ?? pipeline,
     get driverName() {
       return metadata.settings.get('driver');
     },
     async [Symbol.asyncDispose]() {
       using _database = metadata;
+      await using _pipeline = pipeline;
       const id = session.openId;
       if (id !== undefined) session.close({ rowsLeft: metadata.sessions().includes(id) });
     },

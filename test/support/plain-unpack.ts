@@ -3,11 +3,13 @@ import { gunzipSync, zstdDecompressSync } from 'node:zlib';
 import type { OpenSink } from '../../src/archive/sink.ts';
 import { TarReader } from '../../src/archive/tar-reader.ts';
 import { TslayerError } from '../../src/errors.ts';
-import type { Unpack } from '../../src/images/pull/unpacker.ts';
+import type { LayerUnpacker, Unpacked, UnpackRequest } from '../../src/images/pull/unpacker.ts';
 import { asDiffID, digestOf } from '../../src/oci/digest.ts';
 import { collect } from './collect.ts';
 
-export const plainUnpack: Unpack = async ({ source, sink, limits, onBytes }) => {
+export const plainUnpacker: LayerUnpacker = { unpack, warm: () => undefined };
+
+async function unpack({ source, sink, limits, onBytes }: UnpackRequest): Promise<Unpacked> {
   const { openSink } = (await import(sink.module)) as { openSink: OpenSink };
   const target = openSink(sink.options);
   try {
@@ -20,7 +22,7 @@ export const plainUnpack: Unpack = async ({ source, sink, limits, onBytes }) => 
   } finally {
     target.close();
   }
-};
+}
 
 function inflate(bytes: Buffer): Buffer {
   try {

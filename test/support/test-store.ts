@@ -9,7 +9,8 @@ import { registrySource } from '../../src/images/pull/source.ts';
 import { type OpenStore, openStore } from '../../src/images/store.ts';
 import { parseReference } from '../../src/oci/reference.ts';
 import type { OperationOptions } from '../../src/progress.ts';
-import { plainUnpack } from './plain-unpack.ts';
+
+import { plainUnpacker } from './plain-unpack.ts';
 
 export interface TestStoreOptions {
   readonly root: string;
@@ -25,7 +26,7 @@ export function openTestStore({ root, driver = 'erofs', config = {} }: TestStore
     };
     return module.driver;
   };
-  return openStore({ root, config, unpack: plainUnpack, drivers: { choose } });
+  return openStore({ root, config, unpacker: plainUnpacker, drivers: { choose } });
 }
 
 /** Pulls from a loopback registry, as a fresh client would. */

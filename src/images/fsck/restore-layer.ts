@@ -1,7 +1,7 @@
 /** Unpacks a damaged layer again under a new id; whatever was made of it reads the new one from its next mount on. */
 import { TslayerError } from '../../errors.ts';
 import type { LayerRow } from '../../metadata/layers.ts';
-import type { ChainID } from '../../oci/digest.ts';
+import { algorithmOf, type ChainID } from '../../oci/digest.ts';
 import { removeGarbage } from '../collect.ts';
 import type { StoreContext } from '../context.ts';
 import { flowBlob } from '../pull/blob-flow.ts';
@@ -24,8 +24,17 @@ export async function restoreLayer(context: StoreContext, row: LayerRow, options
     async (bytes, stored) => {
       await using writer = await layers.begin(row.key, parentOf(context, row));
       const { limits } = context.config;
+      const algorithm = algorithmOf(row.diffId);
       const { sink, indexPath } = writer;
-      const unpacked = await context.unpack({ source: bytes, size, sink, limits, indexPath, signal });
+      const unpacked = await context.unpacker.unpack({
+        source: bytes,
+        size,
+        sink,
+        limits,
+        indexPath,
+        algorithm,
+        signal,
+      });
       await stored();
       if (unpacked.diffId !== row.diffId) {
         throw new TslayerError('DIFF_ID_MISMATCH', `blob ${digest} unpacks to ${unpacked.diffId}, not ${row.diffId}`);

@@ -7,7 +7,7 @@ import pLimit from 'p-limit';
 import type { SinkPlan } from '../../archive/sink.ts';
 import { asTslayerError, TslayerError, throwIfAborted } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
-import type { DiffID } from '../../oci/digest.ts';
+import { algorithmOf, type DiffID } from '../../oci/digest.ts';
 import type { LayerState, OperationOptions } from '../../progress.ts';
 import { moduleUrl } from '../../sys/module-url.ts';
 import type { StoreContext } from '../context.ts';
@@ -107,7 +107,7 @@ class LayerWork {
     if (diffId === undefined || this.#isKnown(descriptor, diffId)) return this.#keepBlob(descriptor);
     await this.#flow(descriptor, async (bytes, stored) => {
       const sink = { module: moduleUrl('./null-sink', import.meta.url).href, options: {}, ownThread: false };
-      const unpacked = await this.#unpack(descriptor, bytes, sink, undefined);
+      const unpacked = await this.#unpack({ descriptor, diffId }, bytes, sink, undefined);
       await stored();
       requireDiffId(descriptor, diffId, unpacked.diffId);
       this.#options.context.metadata.transaction(() => this.#record(descriptor, unpacked));
@@ -129,15 +129,16 @@ class LayerWork {
     const { layers } = this.#options.context;
     await this.#flow(descriptor, async (bytes, stored) => {
       await using writer = await layers.begin(target.key, target.parent);
-      const unpacked = await this.#unpack(descriptor, bytes, writer.sink, writer.indexPath);
+      const { diffId } = target;
+      const unpacked = await this.#unpack({ descriptor, diffId }, bytes, writer.sink, writer.indexPath);
       await stored();
-      requireDiffId(descriptor, target.diffId, unpacked.diffId);
+      requireDiffId(descriptor, diffId, unpacked.diffId);
       await writer.commit(unpacked, () => this.#record(descriptor, unpacked));
     });
   }
 
   async #unpack(
-    descriptor: Descriptor,
+    { descriptor, diffId }: { readonly descriptor: Descriptor; readonly diffId: DiffID },
     source: AsyncIterable<Uint8Array>,
     sink: SinkPlan,
     indexPath: string | undefined,
@@ -146,7 +147,17 @@ class LayerWork {
     const { digest, size } = descriptor;
     const onBytes = (bytes: number) => onProgress?.({ type: 'unpack', digest, bytes });
     const { limits } = context.config;
-    const unpacked = await context.unpack({ source, size, sink, limits, indexPath, signal, onBytes });
+    const algorithm = algorithmOf(diffId);
+    const unpacked = await context.unpacker.unpack({
+      source,
+      size,
+      sink,
+      limits,
+      indexPath,
+      algorithm,
+      signal,
+      onBytes,
+    });
     for (const message of unpacked.result.warnings) onProgress?.({ type: 'warning', message });
     return unpacked;
   }

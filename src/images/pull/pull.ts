@@ -188,6 +188,7 @@ class Pull {
     const missing = jobs.filter((job) => !metadata.blobs.has(job.descriptor.digest));
     const bytes = missing.reduce((sum, job) => sum + job.descriptor.size, 0);
     if (bytes > 0) requireSpace(paths.root, bytes, this.#request.names[0]);
+    if (this.#unpacks) this.#context.unpacker.warm(missing.map((job) => job.descriptor.size));
   }
 
   async #finish(target: Descriptor, { own }: Selection, fetchedBytes: number): Promise<PullResult> {

@@ -1,27 +1,38 @@
-/** The unpacker's side of a pull: what it is asked, what it answers. The work is archive/pipeline's. */
-import type { LayerLimits, SinkPlan, SinkResult } from '../../archive/sink.ts';
-import type { DiffID } from '../../oci/digest.ts';
+/** The unpacker as a pull sees it. The work is archive/pipeline's, which is loaded with the first layer. */
+import type { Unpacked, UnpackRequest } from '../../archive/pipeline/request.ts';
 
-export interface UnpackRequest {
-  /** The blob's bytes. Ends when they are all there; throws when they cannot come. */
-  readonly source: AsyncIterable<Uint8Array>;
-  /** Compressed bytes to expect, for choosing a thread. */
-  readonly size: number;
-  readonly sink: SinkPlan;
-  readonly limits: LayerLimits;
-  /** Where an index of the layer's files goes, when one is wanted. */
-  readonly indexPath: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-  /** Uncompressed bytes so far. */
-  readonly onBytes?: (bytes: number) => void;
+export type { Unpacked, UnpackRequest };
+
+export interface LayerUnpacker {
+  /** Rejects with what the source threw, or MALFORMED, UNSAFE_LAYER, LIMIT_EXCEEDED, UNSUPPORTED, NO_SPACE, ABORTED. */
+  unpack(request: UnpackRequest): Promise<Unpacked>;
+  /** Tells of layers to come, of so many compressed bytes each, so that threads start while they are fetched. */
+  warm(sizes: readonly number[]): void;
 }
 
-export interface Unpacked {
-  readonly diffId: DiffID;
-  /** Bytes of the uncompressed tar. */
-  readonly tarSize: number;
-  readonly result: SinkResult;
-  readonly indexed: boolean;
-}
+/** Loads the pipeline when it is first asked for; disposing ends its threads. */
+export class LazyUnpacker implements LayerUnpacker, AsyncDisposable {
+  #loading: Promise<LayerUnpacker & AsyncDisposable> | undefined;
 
-export type Unpack = (request: UnpackRequest) => Promise<Unpacked>;
+  async unpack(request: UnpackRequest): Promise<Unpacked> {
+    return (await this.#load()).unpack(request);
+  }
+
+  warm(sizes: readonly number[]): void {
+    // A failure to load is told by the first layer.
+    void this.#load().then(
+      (unpacker) => unpacker.warm(sizes),
+      () => undefined,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const unpacker = await this.#loading?.catch(() => undefined);
+    await unpacker?.[Symbol.asyncDispose]();
+  }
+
+  #load(): Promise<LayerUnpacker & AsyncDisposable> {
+    this.#loading ??= import('../../archive/pipeline/unpacker.ts').then(({ Unpacker }) => new Unpacker());
+    return this.#loading;
+  }
+}
