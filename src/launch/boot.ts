@@ -8,6 +8,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { Socket } from 'node:net';
+import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { TslayerError } from '../errors.ts';
 import { sendWithFds, socketPair } from '../sys/fd-passing.ts';
@@ -24,10 +25,18 @@ export type Stdio = readonly [StdioTarget, StdioTarget, StdioTarget];
 
 const INIT = fileURLToPath(moduleUrl('./init', import.meta.url));
 
+/** How a process ended, as a shell would tell it. */
+export interface Ended {
+  /** 128+N when signal N ended it. */
+  readonly exitCode: number;
+  readonly signal?: string;
+}
+
 /** An init process: waiting for its task, then the program that it became. */
 export class InitProcess implements Disposable {
   readonly child: ChildProcess;
   readonly pid: number;
+  readonly ended: Promise<Ended>;
   readonly #socket: Socket;
   readonly #fd: number;
   readonly #messages: AsyncIterator<InitMessage>;
@@ -36,6 +45,12 @@ export class InitProcess implements Disposable {
   constructor(child: ChildProcess, pid: number, socketFd: number) {
     this.child = child;
     this.pid = pid;
+    this.ended = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        if (signal === null) resolve({ exitCode: code ?? 125 });
+        else resolve({ exitCode: 128 + constants.signals[signal], signal });
+      });
+    });
     this.#fd = socketFd;
     this.#socket = new Socket({ fd: socketFd, readable: true, writable: true });
     this.#messages = readMessages(this.#socket);

@@ -43,6 +43,8 @@ export interface ContainerRecord {
 export interface StoredState extends ContainerState {
   /** Of the watcher, or of the caller of a foreground container. */
   readonly watcher?: number;
+  /** Of the first process, in clock ticks since boot: with it, a pid means one process only. */
+  readonly startTime?: number;
 }
 
 const ID = /^[0-9a-f]{12}$/;

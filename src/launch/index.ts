@@ -1,6 +1,8 @@
 /** The launcher's door: what the composition root and the command line call. */
+export { buildSpec, newContainerId, type SpecInput } from './build-spec.ts';
 export { ALL_CAPABILITIES, type CapabilityName, DEFAULT_CAPABILITIES } from './capabilities.ts';
 export type { HierarchyView } from './cgroups/view.ts';
+export { createLauncher } from './create-launcher.ts';
 export { exitStatusOf, LaunchError } from './errors.ts';
 export type {
   BootedInit,
@@ -18,6 +20,7 @@ export type {
   StopOptions,
   TerminalIO,
 } from './launcher.ts';
+export { parseEnvironmentFile, resolveVariables } from './options/environment.ts';
 export type { ExecOptions, RunOptions } from './run-options.ts';
 export type * from './spec.ts';
 export type { ContainerStats } from './stats.ts';

@@ -1,6 +1,5 @@
 /** Runs one container from its spec to its end: what a foreground `run` and a watcher have in common. */
 import { closeSync } from 'node:fs';
-import { constants } from 'node:os';
 import type { FileLock } from '../sys/locks.ts';
 import type { WindowSize } from '../sys/pty.ts';
 import type { InitProcess, LaunchHooks } from './boot.ts';
@@ -8,6 +7,7 @@ import { type ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import { createCgroups } from './cgroups/create.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { ExitResult } from './launcher.ts';
+import { startTimeOf } from './liveness.ts';
 import type { ContainerTask } from './protocol.ts';
 import { compileProfile } from './seccomp/compile.ts';
 import type { ContainerSpec } from './spec.ts';
@@ -29,24 +29,24 @@ export interface SuperviseOptions extends LaunchHooks {
  */
 export async function supervise(options: SuperviseOptions): Promise<{ exited: Promise<ExitResult> }> {
   const { store, spec, lock, init } = options;
-  const ended = exitOf(init);
   let cgroups: ContainerCgroups | undefined;
   try {
     cgroups = await createCgroups(cgroupPath(spec), spec.resources);
     await launch(options, cgroups);
   } catch (error) {
     init.child.kill('SIGKILL');
-    await ended;
+    await init.ended;
     await cgroups?.remove();
     store.remove(spec.id);
     lock[Symbol.dispose]();
     throw error;
   }
   const startedAt = new Date().toISOString();
-  const common = { pid: init.pid, watcher: process.pid, startedAt };
-  store.writeState(spec.id, { status: 'running', ...common });
+  const startTime = startTimeOf(init.pid);
+  const identity = { pid: init.pid, ...(startTime !== undefined && { startTime }), watcher: process.pid };
+  store.writeState(spec.id, { status: 'running', ...identity, startedAt });
   const finish = async (): Promise<ExitResult> => {
-    const { exitCode, signal } = await ended;
+    const { exitCode, signal } = await init.ended;
     const result: ExitResult = { exitCode, oomKilled: cgroups.oomKills() > 0, ...(signal && { signal }) };
     await bury(spec, cgroups);
     const finishedAt = new Date().toISOString();
@@ -88,19 +88,4 @@ function containerTask(options: SuperviseOptions, cgroups: ContainerCgroups): Co
     ...(seccomp && { filter: compileProfile(seccomp).toString('base64') }),
     ...(windowSize && { windowSize }),
   };
-}
-
-interface Ended {
-  readonly exitCode: number;
-  readonly signal?: string;
-}
-
-/** The status as a shell would tell it. */
-export function exitOf(init: InitProcess): Promise<Ended> {
-  return new Promise((resolve) => {
-    init.child.once('exit', (code, signal) => {
-      if (signal === null) resolve({ exitCode: code ?? 125 });
-      else resolve({ exitCode: 128 + constants.signals[signal], signal });
-    });
-  });
 }

@@ -1,0 +1,159 @@
+/** A further program in a running container: it joins the namespaces and cgroups of the first one. */
+import { closeSync, existsSync, openSync } from 'node:fs';
+import { ReadStream } from 'node:tty';
+import { TslayerError } from '../errors.ts';
+import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUTS } from '../sys/namespaces.ts';
+import { setWindowSize, type WindowSize } from '../sys/pty.ts';
+import { bootInit, type InitProcess, type Stdio } from './boot.ts';
+import { ALL_CAPABILITIES } from './capabilities.ts';
+import { ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
+import type { ContainerStore } from './container-store.ts';
+import { handleOf } from './foreground.ts';
+import { running } from './inspect.ts';
+import type { ExitResult, ForegroundIO, RunningProcess, TerminalIO } from './launcher.ts';
+import { withProcess } from './liveness.ts';
+import { mergeEnvironment } from './options/environment.ts';
+import type { ExecTask } from './protocol.ts';
+import { RawTerminal } from './raw-terminal.ts';
+import type { ExecOptions } from './run-options.ts';
+import { compileProfile } from './seccomp/compile.ts';
+import type { ContainerSpec, ProcessSpec } from './spec.ts';
+
+/** The mount namespace last: the other files are the host's. */
+const JOINED: readonly (readonly [file: string, flag: number])[] = [
+  ['ipc', CLONE_NEWIPC],
+  ['uts', CLONE_NEWUTS],
+  ['net', CLONE_NEWNET],
+  ['cgroup', CLONE_NEWCGROUP],
+  ['mnt', CLONE_NEWNS],
+];
+
+export async function execForeground(
+  store: ContainerStore,
+  name: string,
+  options: ExecOptions,
+  io: ForegroundIO = {},
+): Promise<RunningProcess> {
+  const [stdin, stdout, stderr] = io.stdio ?? ['inherit', 'inherit', 'inherit'];
+  const stdio: Stdio = [options.interactive ? stdin : 'ignore', stdout, stderr];
+  return join(store, name, { ...options, tty: false }, stdio, io, () => undefined);
+}
+
+/** The caller's terminal joined to one of the container's; until the program ends. */
+export async function execTerminal(
+  store: ContainerStore,
+  name: string,
+  options: ExecOptions,
+  io: TerminalIO = {},
+): Promise<ExitResult> {
+  const stdin = io.stdin ?? process.stdin;
+  const stdout = io.stdout ?? process.stdout;
+  const terminal = new RawTerminal(stdin, stdout);
+  const session = new AbortController();
+  let ended: Promise<unknown> = Promise.resolve();
+  let master: ReadStream | undefined;
+  const connect = (fd: number): void => {
+    master = new ReadStream(fd);
+    master.on('data', (data) => stdout.write(data));
+    ended = new Promise((resolve) => master?.once('close', resolve).on('error', () => master?.destroy()));
+    terminal.onSize((size) => !master?.destroyed && setWindowSize(fd, size), session.signal);
+    if (options.interactive) passKeys(stdin, terminal, master, session.signal);
+  };
+  try {
+    const ignored: Stdio = ['ignore', 'ignore', 'ignore'];
+    const program = await join(store, name, { ...options, tty: true }, ignored, io, connect);
+    const result = await program.exited;
+    await ended;
+    return result;
+  } finally {
+    session.abort();
+    master?.destroy();
+  }
+}
+
+function passKeys(stdin: NodeJS.ReadStream, terminal: RawTerminal, master: ReadStream, signal: AbortSignal): void {
+  const onData = (data: Buffer): boolean => master.writable && master.write(data);
+  terminal.raw(signal);
+  stdin.on('data', onData);
+  signal.addEventListener('abort', () => stdin.off('data', onData).pause(), { once: true });
+}
+
+async function join(
+  store: ContainerStore,
+  name: string,
+  options: ExecOptions,
+  stdio: Stdio,
+  io: Pick<ForegroundIO, 'signal' | 'onWarning'>,
+  onTerminal: (master: number) => void,
+): Promise<RunningProcess> {
+  const { record, pid, startTime } = await running(store, name);
+  const cgroups = ContainerCgroups.find(cgroupPath(record.spec));
+  if (cgroups.isFrozen()) throw new TslayerError('IN_USE', `the container ${record.spec.name} is paused`);
+  const opened = withProcess(pid, startTime, () => openNamespaces(pid));
+  if (!opened) throw new TslayerError('IN_USE', `the container ${record.spec.name} has just ended`);
+  const { pidNamespace, namespaces } = opened;
+  const members = cgroups.openMembers();
+  const files = [...namespaces.map(({ fd }) => fd), ...members];
+  try {
+    const init = bootInit(stdio, pidNamespace);
+    const flags = namespaces.map(({ flag }) => flag);
+    const abort = (): boolean => init.child.kill('SIGKILL');
+    io.signal?.addEventListener('abort', abort, { once: true });
+    await launch(init, execTask(record.spec, options, flags, members.length), files, io, onTerminal);
+    const result = init.ended.then((end): ExitResult => {
+      io.signal?.removeEventListener('abort', abort);
+      return { ...end, oomKilled: false };
+    });
+    return handleOf(init, result);
+  } finally {
+    for (const fd of [...files, pidNamespace]) closeSync(fd);
+  }
+}
+
+async function launch(
+  init: InitProcess,
+  task: ExecTask,
+  files: readonly number[],
+  io: Pick<ForegroundIO, 'onWarning'>,
+  onTerminal: (master: number) => void,
+): Promise<void> {
+  try {
+    await init.launch(task, files, { onWarning: io.onWarning ?? (() => undefined), onTerminal });
+  } catch (error) {
+    init.child.kill('SIGKILL');
+    throw error;
+  }
+}
+
+function openNamespaces(pid: number): {
+  pidNamespace: number;
+  namespaces: { fd: number; flag: number }[];
+} {
+  const open = (file: string): number => openSync(`/proc/${pid}/ns/${file}`, 'r');
+  const present = JOINED.filter(([file]) => existsSync(`/proc/${pid}/ns/${file}`));
+  return { pidNamespace: open('pid'), namespaces: present.map(([file, flag]) => ({ fd: open(file), flag })) };
+}
+
+const DEFAULT_WINDOW: WindowSize = { rows: 24, columns: 80 };
+
+function execTask(spec: ContainerSpec, options: ExecOptions, join: readonly number[], cgroupFiles: number): ExecTask {
+  const own = spec.process;
+  const program: ProcessSpec = {
+    ...own,
+    args: options.command,
+    env: mergeEnvironment(own.env, options.tty ? ['TERM=xterm'] : [], options.env ?? []),
+    cwd: options.workdir ?? own.cwd,
+    user: options.user ?? own.user,
+    terminal: options.tty ?? false,
+    ...(options.privileged && { capabilities: ALL_CAPABILITIES, noNewPrivileges: false }),
+  };
+  const { seccomp } = program;
+  return {
+    task: 'exec',
+    join,
+    process: program,
+    cgroupFiles,
+    ...(seccomp && !options.privileged && { filter: compileProfile(seccomp).toString('base64') }),
+    ...(options.tty && { windowSize: DEFAULT_WINDOW }),
+  };
+}

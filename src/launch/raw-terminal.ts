@@ -1,0 +1,36 @@
+/** The caller's own terminal while a container uses it: raw mode and its size. Put back as it was, whatever happens. */
+import type { WindowSize } from '../sys/pty.ts';
+
+/** Of a terminal that nobody looks at. */
+export const DEFAULT_SIZE: WindowSize = { rows: 24, columns: 80 };
+
+export class RawTerminal {
+  readonly #stdin: NodeJS.ReadStream;
+  readonly #stdout: NodeJS.WriteStream;
+
+  constructor(stdin: NodeJS.ReadStream, stdout: NodeJS.WriteStream) {
+    this.#stdin = stdin;
+    this.#stdout = stdout;
+  }
+
+  /** Every key goes to the container, ^C and ^Z too, until the signal. */
+  raw(signal: AbortSignal): void {
+    const stdin = this.#stdin;
+    if (!stdin.isTTY || stdin.isRaw) return;
+    stdin.setRawMode(true);
+    signal.addEventListener('abort', () => stdin.setRawMode(false), { once: true });
+  }
+
+  /** The size now, and whenever it changes. */
+  onSize(tell: (size: WindowSize) => void, signal: AbortSignal): void {
+    const stdout = this.#stdout;
+    if (!stdout.isTTY) {
+      tell(DEFAULT_SIZE);
+      return;
+    }
+    const report = (): void => tell({ rows: stdout.rows, columns: stdout.columns });
+    report();
+    stdout.on('resize', report);
+    signal.addEventListener('abort', () => stdout.off('resize', report), { once: true });
+  }
+}
