@@ -29,6 +29,11 @@ export interface SinkResult {
   /** Bytes that the layer occupies on disk, as `du` counts them where the sink can know it. */
   readonly bytes: number;
   readonly inodes: number;
+  /**
+   * Whether the tar said anything of its root directory. Where it did not, the layer's root looks like that of the
+   * layer below.
+   */
+  readonly rootEntry?: boolean;
   /** Things worth telling, such as attributes that the file system could not hold. */
   readonly warnings: readonly string[];
 }

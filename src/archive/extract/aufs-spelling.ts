@@ -1,0 +1,74 @@
+/**
+ * Whiteouts as AUFS reads them: a file `.wh.NAME`, and `.wh..wh..opq` in an opaque directory. Both NAME and its
+ * whiteout in one branch make AUFS fail with EIO, so that the file's own entry takes its whiteout away.
+ */
+import { statAt } from '../../sys/at.ts';
+import { S_IFDIR, S_IFMT } from '../../sys/files.ts';
+import { closeFd, errnos } from '../../sys/libc.ts';
+import { createFile, removeFile } from '../../sys/make-files.ts';
+import { AT_FDCWD } from '../../sys/mount-api.ts';
+import { OPAQUE_NAME, WHITEOUT_PREFIX } from '../tar/whiteouts.ts';
+import { must } from './attributes.ts';
+import { type Extraction, isUnder, join, keyOf, nameOf, parentOf, Spelling } from './spelling.ts';
+
+const PREFIX = Buffer.from(WHITEOUT_PREFIX);
+
+export class AufsSpelling extends Spelling {
+  readonly #extraction: Extraction;
+  readonly #opaque: Set<string> = new Set();
+  /** Hidden paths. */
+  readonly #whiteouts: Set<string> = new Set();
+
+  constructor(extraction: Extraction) {
+    super();
+    this.#extraction = extraction;
+  }
+
+  override after(path: Uint8Array, isDirectory: boolean): void {
+    if (this.#whiteouts.size === 0 || !this.#whiteouts.delete(keyOf(path))) return;
+    must(removeFile(whiteoutOf(path)), 'remove the whiteout', path);
+    if (isDirectory) this.replaced(path);
+  }
+
+  override replaced(path: Uint8Array): void {
+    this.#opaque.add(keyOf(path));
+    this.#create(join(path, Buffer.from(OPAQUE_NAME)));
+  }
+
+  override whiteout(path: Uint8Array): void {
+    const stat = statAt(AT_FDCWD, path);
+    if (stat !== undefined) {
+      if ((stat.mode & S_IFMT) === S_IFDIR) this.replaced(path);
+      return;
+    }
+    this.#whiteouts.add(keyOf(path));
+    this.#create(whiteoutOf(path));
+  }
+
+  override opaque(path: Uint8Array): void {
+    this.#extraction.ensureDirectory(path);
+    this.replaced(path);
+  }
+
+  /** In an opaque directory nothing is left to hide. */
+  override finish(): void {
+    for (const key of this.#whiteouts) {
+      if (isUnder(key, this.#opaque)) removeFile(whiteoutOf(Buffer.from(key, 'latin1')));
+    }
+  }
+
+  #create(path: Uint8Array): void {
+    let fd = createFile(path, 0o644);
+    if (fd === -errnos.ENOENT || fd === -errnos.ENOTDIR) {
+      this.#extraction.ensureParents(path);
+      fd = createFile(path, 0o644);
+    }
+    if (fd === -errnos.EEXIST) return;
+    closeFd(must(fd, 'make the whiteout', path));
+    this.#extraction.countInode();
+  }
+}
+
+function whiteoutOf(path: Uint8Array): Uint8Array {
+  return join(parentOf(path), Buffer.concat([PREFIX, nameOf(path)]));
+}

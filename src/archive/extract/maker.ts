@@ -1,0 +1,114 @@
+/** Makes names in the confined directory, whatever is in the way or missing above them. */
+import { TslayerError } from '../../errors.ts';
+import { statAt } from '../../sys/at.ts';
+import { errnos } from '../../sys/libc.ts';
+import { makeDirectory } from '../../sys/make-files.ts';
+import { AT_FDCWD } from '../../sys/mount-api.ts';
+import { isDirectory } from '../../sys/walk.ts';
+import { quote } from '../tar/bytes.ts';
+import { ApplySpelling } from './apply-spelling.ts';
+import { must } from './attributes.ts';
+import { AufsSpelling } from './aufs-spelling.ts';
+import { OverlaySpelling } from './overlay-spelling.ts';
+import { makeParents } from './parents.ts';
+import type { ExtractOptions } from './plan.ts';
+import { removeTree } from './remove.ts';
+import type { Extraction, Spelling } from './spelling.ts';
+import { DirectoryTimes } from './times.ts';
+
+const EPOCH = { seconds: 0, nanoseconds: 0 };
+
+export class Maker implements Extraction {
+  readonly spelling: Spelling;
+  readonly times: DirectoryTimes = new DirectoryTimes();
+  inodes = 0;
+
+  constructor(options: ExtractOptions) {
+    if (options.spelling === 'overlay') this.spelling = new OverlaySpelling(this, options.userxattr ?? false);
+    else this.spelling = options.spelling === 'aufs' ? new AufsSpelling(this) : new ApplySpelling(this);
+  }
+
+  /** Makes a directory, or keeps the one that is there (false). `mode` without setuid and setgid. */
+  directory(path: Uint8Array, mode: number): boolean {
+    this.spelling.before(path);
+    let result = makeDirectory(path, mode);
+    let inTheWay = false;
+    if (isMissingParent(result)) {
+      this.#parentsOf(path);
+      result = makeDirectory(path, mode);
+    }
+    if (result === -errnos.EEXIST) {
+      if (isDirectoryAt(path)) return false;
+      inTheWay = true;
+      this.#clear(path);
+      result = makeDirectory(path, mode);
+    }
+    must(result, 'make the directory', path);
+    this.inodes++;
+    this.spelling.after(path, true);
+    if (inTheWay) this.spelling.replaced(path);
+    return true;
+  }
+
+  /** Makes anything else by `call`, which answers as sys/make-files does; its result. */
+  file(path: Uint8Array, call: () => number): number {
+    this.spelling.before(path);
+    let result = call();
+    if (isMissingParent(result)) {
+      this.#parentsOf(path);
+      result = call();
+    }
+    if (result === -errnos.EEXIST) {
+      this.#clear(path);
+      result = call();
+    }
+    if (result < 0) return result;
+    this.inodes++;
+    this.spelling.after(path, false);
+    return result;
+  }
+
+  ensureDirectory(path: Uint8Array): void {
+    this.ensureParents(path);
+    if (path.length === 0 || this.#implicit(path)) return;
+    throw new TslayerError('MALFORMED', `${quote(path)}: opaque, but not a directory`);
+  }
+
+  ensureParents(path: Uint8Array): void {
+    makeParents(path, (directory) => this.#implicit(directory));
+  }
+
+  countInode(): void {
+    this.inodes++;
+  }
+
+  #parentsOf(path: Uint8Array): void {
+    this.ensureParents(path);
+    this.spelling.before(path);
+  }
+
+  /**
+   * A directory that no entry names: 0755, owned by root, of time 0. What a lower layer has under the name is not
+   * known, except to `apply`, which finds it there and leaves it as it is.
+   */
+  #implicit(path: Uint8Array): boolean {
+    const stat = statAt(AT_FDCWD, path);
+    if (stat !== undefined && !this.spelling.isWhiteout(path)) return isDirectory(stat);
+    if (this.directory(path, 0o755)) this.times.add(path, EPOCH);
+    return true;
+  }
+
+  /** An earlier entry of the name goes, as does a whiteout, or in `apply` the lower layers' file. */
+  #clear(path: Uint8Array): void {
+    if (removeTree(path)) this.times.replaced = true;
+  }
+}
+
+function isMissingParent(result: number): boolean {
+  return result === -errnos.ENOENT || result === -errnos.ENOTDIR || result === -errnos.ELOOP;
+}
+
+function isDirectoryAt(path: Uint8Array): boolean {
+  const stat = statAt(AT_FDCWD, path);
+  return stat !== undefined && isDirectory(stat);
+}

@@ -1,0 +1,89 @@
+/**
+ * Whiteouts as overlayfs reads them: a character device 0:0, and the attribute `overlay.opaque` on a directory.
+ * Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
+ */
+import { TslayerError } from '../../errors.ts';
+import { O_DIRECTORY, O_RDONLY, openAt, statAt } from '../../sys/at.ts';
+import { S_IFCHR, S_IFDIR, S_IFMT } from '../../sys/files.ts';
+import { closeFd, errnos } from '../../sys/libc.ts';
+import { makeNode, removeFile } from '../../sys/make-files.ts';
+import { AT_FDCWD } from '../../sys/mount-api.ts';
+import { setXattrFd } from '../../sys/xattr.ts';
+import { quote } from '../tar/bytes.ts';
+import { must } from './attributes.ts';
+import { type Extraction, inside, isUnder, keyOf, parentOf, Spelling } from './spelling.ts';
+
+export class OverlaySpelling extends Spelling {
+  readonly #extraction: Extraction;
+  readonly #prefix: string;
+  readonly #opaque: Set<string> = new Set();
+  readonly #whiteouts: Set<string> = new Set();
+
+  constructor(extraction: Extraction, userxattr: boolean) {
+    super();
+    this.#extraction = extraction;
+    this.#prefix = userxattr ? 'user.overlay.' : 'trusted.overlay.';
+  }
+
+  override isWhiteout(path: Uint8Array): boolean {
+    return this.#whiteouts.size > 0 && isWhiteoutDevice(path);
+  }
+
+  override replaced(path: Uint8Array): void {
+    this.#mark(path, 'opaque', 'y');
+    this.#opaque.add(keyOf(path));
+  }
+
+  override whiteout(path: Uint8Array): void {
+    let result = makeNode(path, S_IFCHR, 0);
+    if (result === -errnos.ENOENT || result === -errnos.ENOTDIR) {
+      this.#extraction.ensureParents(path);
+      result = makeNode(path, S_IFCHR, 0);
+    }
+    if (result === -errnos.EEXIST) {
+      // `.wh.X` beside X: X is this layer's, and the whiteout speaks of what lies below.
+      if (((statAt(AT_FDCWD, path)?.mode ?? 0) & S_IFMT) === S_IFDIR) this.replaced(path);
+      return;
+    }
+    must(result, 'make the whiteout', path);
+    this.#extraction.countInode();
+    this.#whiteouts.add(keyOf(path));
+  }
+
+  override opaque(path: Uint8Array): void {
+    this.#extraction.ensureDirectory(path);
+    this.replaced(path);
+  }
+
+  /**
+   * Whiteouts that hide nothing would show up as devices. In an opaque directory they are removed; elsewhere the
+   * directory gets an (empty) origin, which makes overlayfs filter them also where no other layer has it.
+   */
+  override finish(): void {
+    const parents = new Set<string>();
+    for (const key of this.#whiteouts) {
+      const path = Buffer.from(key, 'latin1');
+      if (!isWhiteoutDevice(path)) continue;
+      if (isUnder(key, this.#opaque)) must(removeFile(path), 'remove the whiteout', path);
+      else parents.add(keyOf(parentOf(path)));
+    }
+    for (const key of parents) this.#mark(Buffer.from(key, 'latin1'), 'origin', '');
+  }
+
+  #mark(directory: Uint8Array, name: string, value: string): void {
+    const fd = openAt(AT_FDCWD, inside(directory), O_RDONLY | O_DIRECTORY);
+    try {
+      setXattrFd(fd, this.#prefix + name, Buffer.from(value));
+    } catch (error) {
+      const what = `${quote(directory)}: cannot mark it ${name}: ${(error as Error).message}`;
+      throw new TslayerError('UNSUPPORTED', what, { cause: error });
+    } finally {
+      closeFd(fd);
+    }
+  }
+}
+
+function isWhiteoutDevice(path: Uint8Array): boolean {
+  const stat = statAt(AT_FDCWD, path);
+  return stat !== undefined && (stat.mode & S_IFMT) === S_IFCHR && stat.deviceMajor === 0 && stat.deviceMinor === 0;
+}

@@ -1,0 +1,93 @@
+/** Worker threads, started when they are first needed and kept for the next layer. */
+import { Worker } from 'node:worker_threads';
+import { TslayerError } from '../../errors.ts';
+import { moduleUrl } from '../../sys/module-url.ts';
+import type { Answer, Job } from './job.ts';
+
+/** Small young generations: a worker makes little garbage, and none that lives. */
+const LIMITS = { maxYoungGenerationSizeMb: 8 };
+
+export class Thread {
+  readonly #worker: Worker;
+  #settle: PromiseWithResolvers<Answer> | undefined;
+  /** Set when the thread is gone. */
+  dead: Error | undefined;
+
+  constructor() {
+    this.#worker = new Worker(moduleUrl('./worker', import.meta.url), { resourceLimits: LIMITS });
+    this.#worker.unref();
+    this.#worker.on('message', (answer: Answer) => {
+      this.#worker.unref();
+      this.#settle?.resolve(answer);
+    });
+    this.#worker.on('error', (error) => this.#die(error));
+    this.#worker.on('exit', (code) => this.#die(new Error(`the worker ended with ${code}`)));
+  }
+
+  /** One job at a time. Rejects only when the thread itself breaks. */
+  run(job: Job): Promise<Answer> {
+    this.#settle = Promise.withResolvers<Answer>();
+    if (this.dead) this.#settle.reject(this.dead);
+    // While it works, the process waits for it.
+    this.#worker.ref();
+    this.#worker.postMessage(job);
+    return this.#settle.promise;
+  }
+
+  async stop(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  #die(error: unknown): void {
+    this.dead ??= new TslayerError('FAILED', 'a worker thread broke', { cause: error });
+    this.#settle?.reject(this.dead);
+  }
+}
+
+export class ThreadPool implements AsyncDisposable {
+  readonly #limit: number;
+  readonly #free: Thread[] = [];
+  readonly #waiting: { readonly count: number; readonly resolve: (threads: Thread[]) => void }[] = [];
+  #busy = 0;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** How many threads could be had at once, without waiting. */
+  get available(): number {
+    return this.#waiting.length > 0 ? 0 : this.#limit - this.#busy;
+  }
+
+  /** Starts threads before there is work for them, so that their start costs no time then. */
+  warm(count: number): void {
+    while (this.#free.length + this.#busy < Math.min(count, this.#limit)) this.#free.push(new Thread());
+  }
+
+  /** Waits for its turn, and until so many threads are free. */
+  acquire(count: number): Promise<Thread[]> {
+    const { promise, resolve } = Promise.withResolvers<Thread[]>();
+    this.#waiting.push({ count: Math.min(count, this.#limit), resolve });
+    this.#serve();
+    return promise;
+  }
+
+  release(threads: readonly Thread[]): void {
+    this.#busy -= threads.length;
+    this.#free.push(...threads.filter((thread) => thread.dead === undefined));
+    this.#serve();
+  }
+
+  #serve(): void {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      if (this.#busy + next.count > this.#limit) return;
+      this.#waiting.shift();
+      this.#busy += next.count;
+      next.resolve(Array.from({ length: next.count }, () => this.#free.pop() ?? new Thread()));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#free.splice(0).map((thread) => thread.stop()));
+  }
+}

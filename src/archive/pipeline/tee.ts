@@ -1,0 +1,46 @@
+/** A sink that tells a second one what the layer holds; the raw tar goes to the first alone. */
+import type { TarEntry } from '../entry.ts';
+import type { LayerSink, SinkResult } from '../sink.ts';
+
+/** What an index wants to see. */
+export type EntryVisitor = Pick<LayerSink, 'whiteout' | 'opaque' | 'entry'> & { data(chunk: Uint8Array): void };
+
+export class Tee implements LayerSink {
+  readonly #sink: LayerSink;
+  readonly #visitor: EntryVisitor;
+  readonly raw?: (chunk: Uint8Array) => void;
+
+  constructor(sink: LayerSink, visitor: EntryVisitor) {
+    this.#sink = sink;
+    this.#visitor = visitor;
+    if (sink.raw !== undefined) this.raw = (chunk) => sink.raw?.(chunk);
+  }
+
+  whiteout(path: Uint8Array): void {
+    this.#visitor.whiteout(path);
+    this.#sink.whiteout(path);
+  }
+
+  opaque(path: Uint8Array): void {
+    this.#visitor.opaque(path);
+    this.#sink.opaque(path);
+  }
+
+  entry(entry: TarEntry): void {
+    this.#visitor.entry(entry);
+    this.#sink.entry(entry);
+  }
+
+  data(chunk: Uint8Array): void {
+    this.#visitor.data(chunk);
+    this.#sink.data?.(chunk);
+  }
+
+  finish(): SinkResult {
+    return this.#sink.finish();
+  }
+
+  close(): void {
+    this.#sink.close();
+  }
+}

@@ -1,0 +1,193 @@
+/**
+ * Unpacks layers: bytes of a blob in, a driver's layer out, everything checked on the way. Chooses the threads:
+ *
+ *   small layers   main thread:  source → inflate → sha256, tar, sink      (a worker's start would cost more)
+ *   most           one worker:   source ⇒ inflate → sha256, tar, sink      (several layers side by side)
+ *   large ones     two workers:  source ⇒ inflate ⇒ sha256, tar, sink      (⇒ is a ring in shared memory)
+ *
+ * The main thread only moves compressed bytes, which it hashes and stores meanwhile. Whoever is ahead waits.
+ */
+import { availableParallelism } from 'node:os';
+import { abortError, throwIfAborted } from '../../errors.ts';
+import { DetectingInflater } from '../inflate/detecting.ts';
+import type { Engine } from '../inflate/inflater.ts';
+import { DEFAULT_LIMITS } from '../sink.ts';
+import { type Answer, unpackError } from './job.ts';
+import { LayerStage, type LayerTarget, type Outcome } from './layer-stage.ts';
+import { type Thread, ThreadPool } from './pool.ts';
+import type { Unpacked, UnpackRequest } from './request.ts';
+import { Cancelled, Ring } from './ring.ts';
+import { RingFiller } from './ring-filler.ts';
+
+export interface UnpackerOptions {
+  /** Worker threads at most. Default: one a core, at least two, at most four. */
+  readonly threads?: number;
+  /** How zlib is driven; chosen by a probe when absent. */
+  readonly engine?: Engine;
+  /** Compressed bytes up to which a layer is unpacked on the main thread. Default 5 MiB. */
+  readonly inlineLimit?: number;
+  /** Compressed bytes from which a layer takes two threads. Default 16 MiB. */
+  readonly splitLimit?: number;
+}
+
+const MIB = 1024 ** 2;
+const INLINE_ROOM = 256 * 1024;
+const INPUT = { slots: 8, size: 128 * 1024 } as const;
+const OUTPUT = { slots: 4, size: 512 * 1024 } as const;
+
+/** Keeps its threads until it is disposed. */
+export class Unpacker implements AsyncDisposable {
+  readonly #pool: ThreadPool;
+  readonly #engine: Engine | undefined;
+  readonly #inlineLimit: number;
+  readonly #splitLimit: number;
+
+  constructor(options: UnpackerOptions = {}) {
+    this.#pool = new ThreadPool(options.threads ?? Math.max(2, Math.min(4, availableParallelism())));
+    this.#engine = options.engine;
+    this.#inlineLimit = options.inlineLimit ?? 5 * MIB;
+    this.#splitLimit = options.splitLimit ?? 16 * MIB;
+  }
+
+  /** Tells of layers to come, of so many compressed bytes each, so that threads start while they are fetched. */
+  warm(sizes: readonly number[]): void {
+    const large = sizes.filter((size) => size > this.#inlineLimit).length;
+    if (large > 0) this.#pool.warm(large + 1);
+  }
+
+  /**
+   * Unpacks one layer. Rejects with what the source threw, or MALFORMED, UNSAFE_LAYER, LIMIT_EXCEEDED, UNSUPPORTED,
+   * NO_SPACE, ABORTED; by then nothing runs any more and the sink is closed.
+   */
+  async unpack(request: UnpackRequest): Promise<Unpacked> {
+    throwIfAborted(request.signal);
+    const target = {
+      sink: request.sink,
+      limits: request.limits ?? DEFAULT_LIMITS,
+      algorithm: request.algorithm ?? 'sha256',
+      indexPath: request.indexPath,
+    };
+    const here = request.size <= this.#inlineLimit && !request.sink.ownThread;
+    return here ? this.#unpackHere(request, target) : this.#unpackThere(request, target);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool[Symbol.asyncDispose]();
+  }
+
+  async #unpackHere(request: UnpackRequest, target: LayerTarget): Promise<Outcome> {
+    const stage = await LayerStage.open(target);
+    const room = new Uint8Array(INLINE_ROOM);
+    const outlet = { room: () => room, flush: (length: number) => stage.write(room.subarray(0, length)) };
+    const inflater = new DetectingInflater(outlet, this.#engine);
+    try {
+      for await (const chunk of request.source) {
+        throwIfAborted(request.signal);
+        const pending = inflater.write(chunk);
+        if (pending !== undefined) await pending;
+        request.onBytes?.(stage.size);
+      }
+      throwIfAborted(request.signal);
+      await inflater.end();
+      const outcome = stage.finish();
+      request.onBytes?.(outcome.tarSize);
+      return outcome;
+    } finally {
+      inflater.close();
+      stage.close();
+    }
+  }
+
+  async #unpackThere(request: UnpackRequest, target: LayerTarget): Promise<Outcome> {
+    const split = request.size >= this.#splitLimit && this.#pool.available >= 2;
+    const threads = await this.#pool.acquire(split ? 2 : 1);
+    try {
+      throwIfAborted(request.signal);
+      const input = Ring.create(INPUT.slots, INPUT.size);
+      const progress = new SharedArrayBuffer(8);
+      const { answers, stopped } = this.#start(threads, input, target, progress);
+      const counter = new BigInt64Array(progress);
+      const onBytes = () => request.onBytes?.(Number(Atomics.load(counter, 0)));
+      using _watch = onAbort(request.signal, () => stopped.resolve());
+      const feeding = feed(request.source, input, stopped.promise, onBytes);
+      const outcome = await settle(feeding, answers, request.signal);
+      request.onBytes?.(outcome.tarSize);
+      return outcome;
+    } finally {
+      this.#pool.release(threads);
+    }
+  }
+
+  /** `stopped` settles when no one reads the input any more; resolving it from outside stops all threads. */
+  #start(threads: readonly Thread[], input: Ring, target: LayerTarget, progress: SharedArrayBuffer) {
+    const [first, second] = threads as [Thread, Thread?];
+    const engine = this.#engine;
+    const rings = [input];
+    const answers: Promise<Answer>[] = [];
+    if (second === undefined) {
+      answers.push(first.run({ role: 'whole', input: input.handle, target, progress, engine }));
+    } else {
+      const middle = Ring.create(OUTPUT.slots, OUTPUT.size);
+      rings.push(middle);
+      answers.push(first.run({ role: 'inflate', input: input.handle, output: middle.handle, engine }));
+      answers.push(second.run({ role: 'sink', input: middle.handle, target, progress }));
+    }
+    const stopped = Promise.withResolvers<void>();
+    for (const answer of answers) {
+      answer.then(
+        ({ ok }) => ok || stopped.resolve(),
+        () => stopped.resolve(),
+      );
+    }
+    // Whoever stops takes the others along: they would wait for ever.
+    stopped.promise.then(() => {
+      for (const ring of rings) ring.cancel();
+    });
+    return { answers, stopped };
+  }
+}
+
+function onAbort(signal: AbortSignal | undefined, action: () => void): Disposable {
+  signal?.addEventListener('abort', action);
+  if (signal?.aborted) action();
+  return { [Symbol.dispose]: () => signal?.removeEventListener('abort', action) };
+}
+
+/** Moves the source into the ring, at the ring's pace. @param stopped settles when nobody reads the ring any more */
+async function feed(source: AsyncIterable<Uint8Array>, ring: Ring, stopped: Promise<void>, onBytes: () => void) {
+  const iterator = source[Symbol.asyncIterator]();
+  const filler = new RingFiller(ring);
+  try {
+    for (;;) {
+      // A source may be silent for long: it must not keep an error from being told.
+      const step = await Promise.race([iterator.next(), stopped]);
+      if (step === undefined) break;
+      if (step.done) return filler.end();
+      const pending = filler.add(step.value);
+      if (pending !== undefined) await pending;
+      onBytes();
+    }
+    // Not awaited: a generator in the middle of a step answers only when that is done.
+    iterator.return?.()?.catch(() => undefined);
+  } catch (error) {
+    ring.cancel();
+    if (!(error instanceof Cancelled)) throw error;
+  }
+}
+
+/** Waits for all to stop, then tells the one error that was first of its chain; being cancelled is none. */
+async function settle(feeding: Promise<void>, answers: Promise<Answer>[], signal?: AbortSignal): Promise<Outcome> {
+  const settled = await Promise.allSettled([feeding, ...answers]);
+  if (signal?.aborted) throw abortError(signal);
+  let outcome: Outcome | undefined;
+  let cancelled: Error | undefined;
+  for (const step of settled) {
+    if (step.status === 'rejected') throw step.reason;
+    if (step.value === undefined) continue;
+    if (step.value.ok) outcome = step.value.outcome ?? outcome;
+    else if (step.value.error.cancelled) cancelled = unpackError(step.value.error);
+    else throw unpackError(step.value.error);
+  }
+  if (outcome === undefined || cancelled !== undefined) throw cancelled ?? new Error('no thread finished the layer');
+  return outcome;
+}
