@@ -1,22 +1,22 @@
 /**
  * The driver's directory:
  *
- *     ID.erofs        a layer, complete: it gets this name when it is verified
- *     ID.root.erofs   the same, of a layer whose root is opaque: nothing below it is mounted
- *     ID.partial      a layer being written; whoever writes it holds its flock
- *     ID/upper, work  a writable snapshot
- *     .empty/         a directory with nothing in it, for stacks of fewer layers than overlayfs wants
- *     .trash-*        a snapshot on its way out
+ *     ID.erofs         a layer, complete: it gets this name when it is verified
+ *     ID.root.erofs    the same, of a layer whose root is opaque: nothing below it is mounted
+ *     ID.partial       a layer being written; whoever writes it holds its flock
+ *     ID/diff, work    a writable snapshot (drivers/directories)
+ *     .empty/          a directory with nothing in it, for stacks of fewer layers than overlayfs wants
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
+import { tryLock } from '../../src/sys/locks.ts';
+import { isId, requireId } from '../directories/names.ts';
 import type { LayerId } from '../driver.ts';
 
 const LAYER = '.erofs';
 const ROOT_LAYER = '.root.erofs';
 const PARTIAL = '.partial';
-const TRASH = '.trash-';
 
 export interface LayerFile {
   readonly path: string;
@@ -24,7 +24,7 @@ export interface LayerFile {
   readonly opaqueRoot: boolean;
 }
 
-export class Files {
+export class LayerFiles {
   readonly directory: string;
 
   constructor(directory: string) {
@@ -35,59 +35,59 @@ export class Files {
     return join(this.directory, '.empty');
   }
 
-  layer(id: LayerId, opaqueRoot: boolean): string {
-    return join(this.directory, checked(id) + (opaqueRoot ? ROOT_LAYER : LAYER));
+  path(id: LayerId, opaqueRoot: boolean): string {
+    return join(this.directory, requireId(id) + (opaqueRoot ? ROOT_LAYER : LAYER));
   }
 
   partial(id: LayerId): string {
-    return join(this.directory, checked(id) + PARTIAL);
-  }
-
-  snapshot(id: LayerId): string {
-    return join(this.directory, checked(id));
-  }
-
-  upper(id: LayerId): string {
-    return join(this.snapshot(id), 'upper');
-  }
-
-  work(id: LayerId): string {
-    return join(this.snapshot(id), 'work');
-  }
-
-  /** Where a snapshot's directory goes to be removed. */
-  trash(id: LayerId): string {
-    return join(this.directory, TRASH + checked(id));
+    return join(this.directory, requireId(id) + PARTIAL);
   }
 
   /** The file of a layer that is there. */
-  findLayer(id: LayerId): LayerFile | undefined {
+  find(id: LayerId): LayerFile | undefined {
     for (const opaqueRoot of [false, true]) {
-      const path = this.layer(id, opaqueRoot);
+      const path = this.path(id, opaqueRoot);
       if (existsSync(path)) return { path, opaqueRoot };
     }
     return undefined;
   }
 
-  requireLayer(id: LayerId): LayerFile {
-    const file = this.findLayer(id);
-    if (file === undefined) throw new TslayerError('NOT_FOUND', `erofs: no layer ${id}`);
+  /** @throws TslayerError NOT_FOUND */
+  require(id: LayerId): LayerFile {
+    const file = this.find(id);
+    if (file === undefined) throw new TslayerError('NOT_FOUND', `no layer ${id} in ${this.directory}`);
     return file;
+  }
+
+  /** One unlink: that is all there is to removing a layer. */
+  remove(id: LayerId): void {
+    for (const opaqueRoot of [false, true]) rmSync(this.path(id, opaqueRoot), { force: true });
+    sweepPartial(this.partial(id));
+  }
+
+  *list(): Generator<LayerId, void> {
+    for (const name of readdirSync(this.directory)) {
+      const id = idOf(name, ROOT_LAYER) ?? idOf(name, LAYER);
+      if (id !== undefined) yield id;
+    }
+  }
+
+  /** Removes what processes that died were writing. */
+  sweep(): void {
+    for (const name of readdirSync(this.directory)) {
+      if (idOf(name, PARTIAL) !== undefined) sweepPartial(join(this.directory, name));
+    }
   }
 }
 
-export function isTrash(name: string): boolean {
-  return name.startsWith(TRASH);
+function idOf(name: string, suffix: string): LayerId | undefined {
+  const id = name.endsWith(suffix) ? name.slice(0, -suffix.length) : '';
+  return isId(id) ? id : undefined;
 }
 
-/** Ids become file names and stage names: nothing else may. */
-function checked(id: LayerId): string {
-  if (!/^[0-9a-z]{1,16}$/.test(id)) throw new TslayerError('INVALID_ARGUMENT', `bad layer id ${JSON.stringify(id)}`);
-  return id;
-}
-
-/** What a name in the directory belongs to: the id of a layer or snapshot, a partial layer, or nothing of ours. */
-export function idOfName(name: string): { readonly id: LayerId; readonly partial: boolean } | undefined {
-  const match = /^([0-9a-z]{1,16})(\.erofs|\.root\.erofs|\.partial)?$/.exec(name);
-  return match ? { id: match[1]!, partial: match[2] === PARTIAL } : undefined;
+/** Removes a partial layer, unless somebody is writing it. */
+function sweepPartial(path: string): void {
+  if (!existsSync(path)) return;
+  using lock = tryLock(path);
+  if (lock !== undefined) rmSync(path, { force: true });
 }

@@ -2,103 +2,110 @@
  * EROFS: a layer is one file that the kernel mounts. The raw tar lies in it as it came, metadata that points into it
  * behind; so a pull writes one file a layer, and removing a layer is one unlink. Needs Linux 6.12 and root.
  */
-import { mkdirSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';
+import { mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { TslayerError } from '../../src/errors.ts';
-import { hasErrno } from '../../src/sys/libc.ts';
-import { tryLock } from '../../src/sys/locks.ts';
-import type { Change, DriverModule, LayerId, MountRequest, Stack, StorageDriver, Usage } from '../driver.ts';
+import type { TarEntry } from '../../src/archive/entry.ts';
+import type { Mount } from '../../src/mounts/mount.ts';
+import { openMounts } from '../../src/mounts/open.ts';
+import type { DiffID } from '../../src/oci/digest.ts';
+import { changesOf } from '../changes/index.ts';
+import { overlaySpelling } from '../changes/overlay.ts';
+import { Directories } from '../directories/directories.ts';
+import type {
+  Change,
+  DriverModule,
+  LayerApplication,
+  LayerId,
+  MountRequest,
+  Stack,
+  StorageDriver,
+  Usage,
+} from '../driver.ts';
 import { beginLayer } from './apply.ts';
 import { canReadDirectly } from './direct-io.ts';
-import { Files, idOfName, isTrash } from './files.ts';
-import { mountsOf } from './mounts.ts';
+import { LayerFiles } from './files.ts';
+import { type MountContext, mountsOf, UPPER, WORK } from './mounts.ts';
 import { probeErofs } from './probe.ts';
-import { copyRoot } from './root.ts';
+import { copyRoot, openRoot } from './root.ts';
+import { readStored, verifyTar } from './tar-of-layer.ts';
 
 class ErofsDriver implements StorageDriver {
   readonly name = 'erofs';
   readonly stacking = 'independent';
-  readonly #files: Files;
-  #directio: boolean | undefined;
+  readonly #layers: LayerFiles;
+  readonly #snapshots: Directories;
+  readonly #context: MountContext;
 
-  constructor(files: Files) {
-    this.#files = files;
+  constructor(layers: LayerFiles, snapshots: Directories) {
+    this.#layers = layers;
+    this.#snapshots = snapshots;
+    this.#context = { layers, snapshots, directio: rememberingDirectIo() };
   }
 
-  async apply(id: LayerId, _parent: Stack, { durable }: { readonly durable: boolean }) {
-    return beginLayer(this.#files, id, durable);
+  async apply(id: LayerId, _parent: Stack, options: { readonly durable: boolean }): Promise<LayerApplication> {
+    return beginLayer(this.#layers, id, options.durable);
   }
 
   async prepare(id: LayerId, parent: Stack): Promise<void> {
-    mkdirSync(this.#files.work(id), { recursive: true, mode: 0o700 });
-    mkdirSync(this.#files.upper(id), { recursive: true });
-    copyRoot(this.#files, parent, this.#files.upper(id));
-  }
-
-  async mounts(id: LayerId | undefined, parent: Stack, request: MountRequest) {
-    return mountsOf({ files: this.#files, directio: this.#readsDirectly(), upperOptions: [] }, id, parent, request);
-  }
-
-  changes(_id: LayerId, _parent: Stack): AsyncIterable<Change> {
-    throw new TslayerError('UNSUPPORTED', 'not yet');
-  }
-
-  async usage(id: LayerId): Promise<Usage> {
-    const layer = this.#files.findLayer(id);
-    if (layer !== undefined) return { bytes: statSync(layer.path).blocks * 512, inodes: 1 };
-    return { bytes: 0, inodes: 0 };
-  }
-
-  async remove(id: LayerId): Promise<void> {
-    const files = this.#files;
-    for (const path of [files.layer(id, false), files.layer(id, true)]) rmSync(path, { force: true });
-    sweepPartial(files.partial(id));
-    discardSnapshot(files, id);
-  }
-
-  async *list(): AsyncGenerator<LayerId, void> {
-    for (const name of readdirSync(this.#files.directory)) {
-      const found = idOfName(name);
-      if (found !== undefined && !found.partial) yield found.id;
+    const draft = this.#snapshots.begin(id);
+    try {
+      const upper = join(draft.path, UPPER);
+      mkdirSync(upper);
+      mkdirSync(join(draft.path, WORK));
+      copyRoot(this.#context, parent, upper);
+      draft.publish(false);
+    } catch (error) {
+      await draft.discard();
+      throw error;
     }
   }
 
-  /** Asked once, when it first matters: a pull mounts nothing. */
-  #readsDirectly(): boolean {
-    this.#directio ??= canReadDirectly(this.#files.empty);
-    return this.#directio;
+  async mounts(id: LayerId | undefined, parent: Stack, request: MountRequest): Promise<readonly Mount[]> {
+    return mountsOf(this.#context, id, parent, request);
+  }
+
+  async *changes(id: LayerId, parent: Stack): AsyncGenerator<Change, void> {
+    this.#snapshots.require(id);
+    using below = parent.length === 0 ? undefined : openMounts(mountsOf(this.#context, undefined, parent, {}));
+    const tree = this.#snapshots.of(id, UPPER);
+    const spelling = overlaySpelling(false);
+    using root = openRoot(this.#context, parent);
+    yield* changesOf({ tree, spelling, parent: below?.fd, parentRoot: root.path });
+  }
+
+  readFile(id: LayerId, entry: TarEntry): AsyncIterable<Uint8Array> {
+    return readStored(this.#layers.require(id).path, entry);
+  }
+
+  async verify(id: LayerId, layer: { readonly diffId: DiffID; readonly tarSize: number }): Promise<string | undefined> {
+    const file = this.#layers.find(id);
+    return file === undefined ? 'its file is gone' : verifyTar(file.path, layer);
+  }
+
+  async usage(id: LayerId): Promise<Usage> {
+    const layer = this.#layers.find(id);
+    if (layer === undefined) return this.#snapshots.usage(id);
+    return { bytes: statSync(layer.path).blocks * 512, inodes: 1 };
+  }
+
+  async remove(id: LayerId): Promise<void> {
+    this.#layers.remove(id);
+    await this.#snapshots.remove(id);
+  }
+
+  async *list(): AsyncGenerator<LayerId, void> {
+    yield* this.#layers.list();
+    yield* this.#snapshots.list();
   }
 }
 
-/** Removes a partial layer that nobody writes any more. */
-function sweepPartial(path: string): void {
-  if (!existsFile(path)) return;
-  using lock = tryLock(path);
-  if (lock !== undefined) rmSync(path, { force: true });
-}
-
-function existsFile(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false }) !== undefined;
-}
-
-/** The name goes first: removing a tree takes a while. */
-function discardSnapshot(files: Files, id: LayerId): void {
-  const trash = files.trash(id);
-  rmSync(trash, { recursive: true, force: true });
-  try {
-    renameSync(files.snapshot(id), trash);
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return;
-    throw error;
-  }
-  rmSync(trash, { recursive: true, force: true });
-}
-
-function sweep(files: Files): void {
-  for (const name of readdirSync(files.directory)) {
-    if (isTrash(name)) rmSync(join(files.directory, name), { recursive: true, force: true });
-    else if (idOfName(name)?.partial) sweepPartial(join(files.directory, name));
-  }
+/** Asked when it first matters, and once: all layers lie on one file system. A pull mounts nothing. */
+function rememberingDirectIo(): (image: string) => boolean {
+  let known: boolean | undefined;
+  return (image) => {
+    known ??= canReadDirectly(image);
+    return known;
+  };
 }
 
 export const driver: DriverModule = {
@@ -106,9 +113,10 @@ export const driver: DriverModule = {
   summary: 'one file a layer, mounted as it is: nothing is extracted (root, Linux 6.12)',
   probe: probeErofs,
   async open(directory) {
-    const files = new Files(directory);
-    mkdirSync(files.empty, { recursive: true, mode: 0o755 });
-    sweep(files);
-    return new ErofsDriver(files);
+    const layers = new LayerFiles(directory);
+    const snapshots = await Directories.open(directory);
+    mkdirSync(layers.empty, { recursive: true, mode: 0o755 });
+    layers.sweep();
+    return new ErofsDriver(layers, snapshots);
   },
 };

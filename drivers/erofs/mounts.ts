@@ -1,73 +1,85 @@
 /**
  * The mounts of a stack: each layer's image on a stage of its own, an overlay over them. Two stacks with a layer in
- * common share its mount. A view is an overlay too, if of one layer: a bare EROFS would show its whiteouts.
+ * common share its mount. A view is an overlay too, be it of one layer: a bare EROFS would show its whiteouts.
  */
+import { TslayerError } from '../../src/errors.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
+import type { Directories } from '../directories/directories.ts';
 import type { LayerId, MountRequest, Stack } from '../driver.ts';
-import type { Files, LayerFile } from './files.ts';
+import { FEATURE_OPTIONS, MAX_LOWER } from '../overlay/options.ts';
+import type { LayerFile, LayerFiles } from './files.ts';
 
-export interface StackMounts {
-  readonly files: Files;
-  readonly directio: boolean;
-  /** Options of every overlay with an upper directory. */
-  readonly upperOptions: readonly string[];
+/** Parts of a snapshot's directory. */
+export const UPPER = 'diff';
+export const WORK = 'work';
+/** Stage of the directory that holds the snapshots, where it is idmapped. */
+const SNAPSHOTS = 'snapshots';
+
+export interface MountContext {
+  readonly layers: LayerFiles;
+  readonly snapshots: Directories;
+  /** Whether an image is to be mounted with `directio`. */
+  directio(image: string): boolean;
 }
 
-/** The layers that show, from the top down: what lies below an opaque root does not. */
-function visibleLayers(files: Files, stack: Stack): { readonly id: LayerId; readonly file: LayerFile }[] {
-  const visible: { id: LayerId; file: LayerFile }[] = [];
+interface Layer {
+  readonly id: LayerId;
+  readonly file: LayerFile;
+}
+
+/** The layers that show, from the top down: overlayfs does not look for an opaque mark on roots, so we stop there. */
+export function visibleLayers(layers: LayerFiles, stack: Stack): Layer[] {
+  const visible: Layer[] = [];
   for (const id of stack) {
-    const file = files.requireLayer(id);
+    const file = layers.require(id);
     visible.push({ id, file });
     if (file.opaqueRoot) break;
   }
-  return visible;
+  if (visible.length <= MAX_LOWER) return visible;
+  throw new TslayerError('UNSUPPORTED', `${visible.length} layers: overlayfs mounts at most ${MAX_LOWER}`, {
+    hint: 'unpack this image with --driver vfs, which has no such limit',
+  });
 }
 
-export function mountsOf(context: StackMounts, id: LayerId | undefined, stack: Stack, request: MountRequest): Mount[] {
-  const { files, directio } = context;
-  const shift = idmapOf(request);
-  const layers = visibleLayers(files, stack);
-  const stages = layers.map(
-    ({ id: layer, file }): Mount => ({
-      type: 'erofs',
-      source: file.path,
-      options: ['ro', 'nodev', 'nosuid', ...(directio ? ['directio'] : []), ...shift],
-      stage: layer,
-    }),
-  );
-  const lowers = layers.map(({ id: layer }) => `lowerdir+=stage:${layer}`);
-  return [...stages, ...overlay(context, id, lowers, request)];
+/** One layer's image. Nobody sees this mount but the overlay, which has flags of its own. */
+export function imageMount(context: MountContext, { path }: LayerFile, more: readonly string[] = []): Mount {
+  const options = ['ro', 'nodev', 'nosuid', ...(context.directio(path) ? ['directio'] : []), ...more];
+  return { type: 'erofs', source: path, options };
 }
 
-function overlay(
-  { files, upperOptions }: StackMounts,
+/** @throws TslayerError NOT_FOUND, UNSUPPORTED for more layers than overlayfs takes. */
+export function mountsOf(
+  context: MountContext,
   id: LayerId | undefined,
-  lowers: readonly string[],
+  stack: Stack,
   request: MountRequest,
-): Mount[] {
-  const nothing = `lowerdir+=${files.empty}`;
-  if (id === undefined || request.readOnly) {
-    const all = [...(id === undefined ? [] : [`lowerdir+=${files.upper(id)}`]), ...lowers];
-    if (all.length === 0) return [{ type: 'bind', source: files.empty, options: ['ro'] }];
-    // Without an upper directory overlayfs wants two below.
-    const enough = all.length > 1 ? all : [...all, nothing];
-    return [{ type: 'overlay', source: 'overlay', options: ['ro', ...enough] }];
+): readonly Mount[] {
+  const idmap = request.userNamespaceFd === undefined ? [] : [`idmap=/proc/self/fd/${request.userNamespaceFd}`];
+  const layers = visibleLayers(context.layers, stack);
+  const stages = layers.map(({ id: stage, file }) => ({ ...imageMount(context, file, idmap), stage }));
+  const lowers = layers.map((layer) => `stage:${layer.id}`);
+  if (id !== undefined && idmap.length > 0) {
+    stages.push({ type: 'bind', source: context.snapshots.path, options: idmap, stage: SNAPSHOTS });
   }
-  const below = lowers.length > 0 ? lowers : [nothing];
-  const shift = idmapOf(request);
-  if (shift.length === 0) {
-    const upper = [`upperdir=${files.upper(id)}`, `workdir=${files.work(id)}`];
-    return [{ type: 'overlay', source: 'overlay', options: [...below, ...upper, ...upperOptions] }];
-  }
-  const stage = `${id}-upper`;
-  const upper = [`upperdir=stage:${stage}/upper`, `workdir=stage:${stage}/work`];
-  return [
-    { type: 'bind', source: files.snapshot(id), options: shift, stage },
-    { type: 'overlay', source: 'overlay', options: [...below, ...upper, ...upperOptions] },
-  ];
+  const base = idmap.length === 0 ? context.snapshots.path : `stage:${SNAPSHOTS}`;
+  const snapshot = id === undefined ? undefined : `${base}/${id}`;
+  return [...stages, overlay(context, snapshot, lowers, request)];
 }
 
-function idmapOf({ userNamespaceFd }: MountRequest): string[] {
-  return userNamespaceFd === undefined ? [] : [`idmap=/proc/self/fd/${userNamespaceFd}`];
+/** @param snapshot where the snapshot's directory is */
+function overlay(
+  { layers }: MountContext,
+  snapshot: string | undefined,
+  lowers: readonly string[],
+  { readOnly, ephemeral }: MountRequest,
+): Mount {
+  const writable = snapshot !== undefined && !readOnly;
+  const below = snapshot !== undefined && !writable ? [`${snapshot}/${UPPER}`, ...lowers] : [...lowers];
+  if (below.length === 0 && !writable) return { type: 'bind', source: layers.empty, options: ['ro'] };
+  // Overlayfs wants a lower directory, and two where there is no upper one.
+  if (below.length < (writable ? 1 : 2)) below.push(layers.empty);
+  const upper = writable ? [`upperdir=${snapshot}/${UPPER}`, `workdir=${snapshot}/${WORK}`] : ['ro'];
+  const volatile = writable && ephemeral ? ['volatile'] : [];
+  const options = [...below.map((path) => `lowerdir+=${path}`), ...upper, ...FEATURE_OPTIONS, ...volatile];
+  return { type: 'overlay', source: 'overlay', options };
 }

@@ -1,33 +1,34 @@
-/** A snapshot's root directory looks like the topmost layer's that says anything of its root. */
-import { chmodSync, chownSync } from 'node:fs';
-import type { Xattr } from '../../src/archive/entry.ts';
-import { setTimes } from '../../src/sys/files.ts';
-import { setXattr } from '../../src/sys/xattr.ts';
+/** A snapshot's root directory looks like that of the topmost layer that says anything of its root. */
+import { openMounts } from '../../src/mounts/open.ts';
+import { dressRoot } from '../directories/root.ts';
 import type { Stack } from '../driver.ts';
-import type { Files } from './files.ts';
-import type { Inode } from './format/inode.ts';
+import type { LayerFile } from './files.ts';
+import { imageMount, type MountContext, visibleLayers } from './mounts.ts';
 import { ImageReader } from './read/image-reader.ts';
 
-/** overlayfs shows the upper directory's own attributes at the root, so they must be those of the layers. */
-export function copyRoot(files: Files, stack: Stack, upper: string): void {
-  const root = findRoot(files, stack);
-  if (root === undefined) return;
-  chownSync(upper, root.inode.uid, root.inode.gid);
-  chmodSync(upper, root.inode.mode & 0o7777);
-  for (const { name, value } of root.xattrs) setXattr(upper, name, value);
-  setTimes(upper, root.inode.seconds, root.inode.nanoseconds);
+export interface RootModel extends Disposable {
+  /** Path of the root directory to look like; undefined where no layer speaks of its root. */
+  readonly path: string | undefined;
 }
 
-function findRoot(files: Files, stack: Stack): { inode: Inode; xattrs: Xattr[] } | undefined {
-  for (const id of stack) {
-    using image = new ImageReader(files.requireLayer(id).path);
-    if (!image.note.implicitRoot) return { inode: image.root, xattrs: image.xattrs(image.root).filter(isShown) };
-    if (image.note.opaqueRoot) return undefined;
+/** Mounted, for as long as it is not disposed, where nobody sees it. */
+export function openRoot(context: MountContext, stack: Stack): RootModel {
+  const file = explicitRoot(context, stack);
+  if (file === undefined) return { path: undefined, [Symbol.dispose]: () => undefined };
+  const mounted = openMounts([imageMount(context, file)]);
+  return { path: `/proc/self/fd/${mounted.fd}/.`, [Symbol.dispose]: () => mounted[Symbol.dispose]() };
+}
+
+/** overlayfs shows the upper directory's own attributes at the root, so they must be those of the layers. */
+export function copyRoot(context: MountContext, stack: Stack, upper: string): void {
+  using model = openRoot(context, stack);
+  dressRoot(upper, model.path);
+}
+
+function explicitRoot({ layers }: MountContext, stack: Stack): LayerFile | undefined {
+  for (const { file } of visibleLayers(layers, stack)) {
+    using image = new ImageReader(file.path);
+    if (!image.note.implicitRoot) return file;
   }
   return undefined;
-}
-
-/** Not what the driver itself put there. */
-function isShown({ name }: Xattr): boolean {
-  return !Buffer.from(name).toString('latin1').startsWith('trusted.overlay.');
 }

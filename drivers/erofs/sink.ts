@@ -60,6 +60,7 @@ export class ErofsSink implements LayerSink {
       return {
         bytes: fstatSync(fd).blocks * 512,
         inodes: 1,
+        rootEntry: !this.#tree.implicitRoot,
         warnings: this.#tree.warnings,
       };
     } catch (error) {
