@@ -17,6 +17,10 @@ const cReadlinkat = native('long', 'readlinkat', ['int', 'path', 'bytes', 'ulong
 const cLinkat = native('int', 'linkat', ['int', 'path', 'int', 'path', 'int']);
 const cRenameat = native('int', 'renameat', ['int', 'path', 'int', 'path']);
 const cFchownat = native('int', 'fchownat', ['int', 'path', 'uint', 'uint', 'int']);
+const cFchmodat = native('int', 'fchmodat', ['int', 'path', 'uint', 'int']);
+const cFchown = native('int', 'fchown', ['int', 'uint', 'uint']);
+const cFchmod = native('int', 'fchmod', ['int', 'uint']);
+const cFutimens = native('int', 'futimens', ['int', 'bytes']);
 const cUtimensat = native('int', 'utimensat', ['int', 'path', 'bytes', 'int']);
 const sysGetdents = rawSyscall(process.arch === 'x64' ? 217 : 61, ['int', 'bytes', 'ulong']);
 
@@ -24,6 +28,7 @@ const AT_SYMLINK_NOFOLLOW = 0x100;
 const AT_REMOVEDIR = 0x200;
 const AT_EMPTY_PATH = 0x1000;
 const STATX_BASIC_STATS = 0x7ff;
+const STATX_ATTR_MOUNT_ROOT = 0x2000;
 
 export const O_RDONLY = 0;
 export const O_WRONLY = 1;
@@ -67,6 +72,8 @@ export interface StatAt {
   readonly deviceMinor: number;
   /** The file system's own device, `major:minor`. */
   readonly fileSystem: string;
+  /** Another file system, or a bind mount, is mounted here (Linux 5.8 tells). */
+  readonly mountRoot: boolean;
 }
 
 const stat = Buffer.alloc(256);
@@ -103,6 +110,7 @@ function unpackStat(): StatAt {
     deviceMajor: stat.readUInt32LE(128),
     deviceMinor: stat.readUInt32LE(132),
     fileSystem: `${stat.readUInt32LE(136)}:${stat.readUInt32LE(140)}`,
+    mountRoot: (stat.readUInt32LE(8) & STATX_ATTR_MOUNT_ROOT) !== 0,
   };
 }
 
@@ -186,13 +194,34 @@ export function chownAt(dirFd: number, name: PathLike, uid: number, gid: number)
   check(cFchownat(dirFd, cstring(name), uid, gid, AT_SYMLINK_NOFOLLOW), 'fchownat', name);
 }
 
-const times = Buffer.alloc(32);
+/** Follows a link, as the kernel's call always does: for names that are known to be none. */
+export function chmodAt(dirFd: number, name: PathLike, mode: number): void {
+  check(cFchmodat(dirFd, cstring(name), mode, 0), 'fchmodat', name);
+}
+
+export function chownFd(fd: number, uid: number, gid: number): void {
+  check(cFchown(fd, uid, gid), 'fchown');
+}
+
+export function chmodFd(fd: number, mode: number): void {
+  check(cFchmod(fd, mode), 'fchmod');
+}
 
 /** Access and modification time alike, to the nanosecond; seconds may be negative. */
 export function setTimesAt(dirFd: number, name: PathLike, seconds: number, nanoseconds: number): void {
+  check(cUtimensat(dirFd, cstring(name), pack(seconds, nanoseconds), AT_SYMLINK_NOFOLLOW), 'utimensat', name);
+}
+
+export function setTimesOf(fd: number, seconds: number, nanoseconds: number): void {
+  check(cFutimens(fd, pack(seconds, nanoseconds)), 'futimens');
+}
+
+const times = Buffer.alloc(32);
+
+function pack(seconds: number, nanoseconds: number): Buffer {
   for (const offset of [0, 16]) {
     times.writeBigInt64LE(BigInt(seconds), offset);
     times.writeBigInt64LE(BigInt(nanoseconds), offset + 8);
   }
-  check(cUtimensat(dirFd, cstring(name), times, AT_SYMLINK_NOFOLLOW), 'utimensat', name);
+  return times;
 }

@@ -1,0 +1,103 @@
+/** What of a file's attributes makes a difference between two snapshots, and its form in a layer. */
+import type { EntryType, TarEntry, Xattr } from '../../src/archive/entry.ts';
+import { isReservedXattr } from '../../src/archive/tar/xattrs.ts';
+import { readlinkAt, type StatAt } from '../../src/sys/at.ts';
+import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from '../../src/sys/files.ts';
+import { getXattr, getXattrFd, listXattrs, listXattrsFd } from '../../src/sys/xattr.ts';
+
+/** A file as it is reached: by the directory that holds it, and for directories by its own descriptor. */
+export interface Located {
+  readonly parentFd: number;
+  readonly name: Buffer;
+  /** Of a directory; -1 for the rest. */
+  readonly fd: number;
+  readonly stat: StatAt;
+}
+
+const TYPES: Readonly<Record<number, EntryType>> = {
+  [S_IFREG]: 'file',
+  [S_IFDIR]: 'directory',
+  [S_IFLNK]: 'symlink',
+  [S_IFCHR]: 'char',
+  [S_IFBLK]: 'block',
+  [S_IFIFO]: 'fifo',
+};
+
+/** Undefined for sockets: no archive holds them, and a process makes its own anew. */
+export function typeOf(stat: StatAt): EntryType | undefined {
+  return TYPES[stat.mode & S_IFMT];
+}
+
+/** Set by a machine's own security modules, meaningless on another. */
+const MACHINE_XATTRS = ['security.selinux', 'security.ima', 'security.evm', 'security.SMACK64', 'system.nfs4_acl'];
+
+function isCarried(name: Buffer): boolean {
+  const text = name.toString('latin1');
+  return !isReservedXattr(text) && !MACHINE_XATTRS.includes(text);
+}
+
+/** Those that a layer carries, sorted by name. */
+export function xattrsOf({ fd, parentFd, name }: Located): Xattr[] {
+  const path = fd === -1 ? Buffer.concat([Buffer.from(`/proc/self/fd/${parentFd}/`), name]) : undefined;
+  const names = path === undefined ? listXattrsFd(fd) : listXattrs(path);
+  if (names.length === 0) return [];
+  const carried = names.filter(isCarried).sort(Buffer.compare);
+  return carried.flatMap((xattr) => {
+    const value = path === undefined ? getXattrFd(fd, xattr) : getXattr(path, xattr);
+    return value === undefined ? [] : [{ name: xattr, value }];
+  });
+}
+
+/** Everything but the content of regular files. */
+export function sameMetadata(a: Located, b: Located): boolean {
+  const [x, y] = [a.stat, b.stat];
+  if (x.mode !== y.mode || x.uid !== y.uid || x.gid !== y.gid || !sameTime(x, y)) return false;
+  const type = typeOf(x);
+  if (type === 'file' && x.size !== y.size) return false;
+  if (type === 'symlink' && !readlinkAt(a.parentFd, a.name).equals(readlinkAt(b.parentFd, b.name))) return false;
+  const device = type === 'char' || type === 'block';
+  if (device && (x.deviceMajor !== y.deviceMajor || x.deviceMinor !== y.deviceMinor)) return false;
+  return sameXattrs(xattrsOf(a), xattrsOf(b));
+}
+
+type Time = Pick<StatAt, 'mtimeSeconds' | 'mtimeNanoseconds'>;
+
+function sameTime(a: Time, b: Time): boolean {
+  return a.mtimeSeconds === b.mtimeSeconds && a.mtimeNanoseconds === b.mtimeNanoseconds;
+}
+
+export function sameXattrs(a: readonly Xattr[], b: readonly Xattr[]): boolean {
+  const same = (x: Uint8Array, y: Uint8Array | undefined): boolean => y !== undefined && Buffer.compare(x, y) === 0;
+  return (
+    a.length === b.length &&
+    a.every(({ name, value }, index) => same(name, b[index]?.name) && same(value, b[index]?.value))
+  );
+}
+
+const NOTHING = Buffer.alloc(0);
+
+/** The entry of a layer that makes this file; a regular file's `segments` are the caller's to add. */
+export function entryOf(located: Located, type: EntryType, path: Buffer): TarEntry {
+  const { stat } = located;
+  const device = type === 'char' || type === 'block';
+  return {
+    type,
+    path,
+    mode: stat.mode & 0o7777,
+    uid: stat.uid,
+    gid: stat.gid,
+    mtime: { seconds: stat.mtimeSeconds, nanoseconds: stat.mtimeNanoseconds },
+    size: type === 'file' ? stat.size : 0,
+    linkname: type === 'symlink' ? readlinkAt(located.parentFd, located.name) : NOTHING,
+    deviceMajor: device ? stat.deviceMajor : 0,
+    deviceMinor: device ? stat.deviceMinor : 0,
+    xattrs: xattrsOf(located),
+    dataOffset: 0,
+    storedSize: type === 'file' ? stat.size : 0,
+  };
+}
+
+/** A further name of a file that the layer has already: attributes are those of the first. */
+export function linkTo(first: Buffer, located: Located, path: Buffer): TarEntry {
+  return { ...entryOf(located, 'hardlink', path), linkname: first, xattrs: [] };
+}

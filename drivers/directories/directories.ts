@@ -1,0 +1,152 @@
+/**
+ * Layers and snapshots as directories, for drivers that keep them so:
+ *
+ *   DIRECTORY/ID/            whole: it got its name when it was complete
+ *   DIRECTORY/ID-new/        being made by the process that holds ID-lock
+ *   DIRECTORY/ID-lock
+ *   DIRECTORY/ID-removing-…  being deleted
+ *
+ * Both kinds of leftovers are swept when the store is opened, by whoever opens it.
+ */
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { TslayerError } from '../../src/errors.ts';
+import { hasErrno } from '../../src/sys/libc.ts';
+import { type FileLock, tryLock } from '../../src/sys/locks.ts';
+import type { LayerId, Usage } from '../driver.ts';
+import { removeTree } from '../tree/remove.ts';
+import { inSlices } from '../tree/slices.ts';
+import { treeUsage } from '../tree/usage.ts';
+import { idOfNew, isId, isRemoving, LOCK_SUFFIX, NEW_SUFFIX, REMOVING_SUFFIX, requireId } from './names.ts';
+
+/** A directory being made. Exactly one of `publish` and `discard` ends it; `discard` may be called again. */
+export interface Draft {
+  /** Where it is for now. */
+  readonly path: string;
+  /** Gives it its name. `durable`: it still has it after a power cut. */
+  publish(durable: boolean): void;
+  discard(): Promise<void>;
+}
+
+export class Directories {
+  readonly path: string;
+  #removals = 0;
+
+  private constructor(path: string) {
+    this.path = path;
+  }
+
+  static async open(path: string): Promise<Directories> {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const directories = new Directories(path);
+    await directories.#sweep();
+    return directories;
+  }
+
+  of(id: LayerId, ...parts: readonly string[]): string {
+    return join(this.path, requireId(id), ...parts);
+  }
+
+  has(id: LayerId): boolean {
+    return existsSync(this.of(id));
+  }
+
+  /** @throws TslayerError NOT_FOUND */
+  require(id: LayerId): void {
+    if (!this.has(id)) throw new TslayerError('NOT_FOUND', `no layer ${id} in ${this.path}`);
+  }
+
+  /** @throws TslayerError IN_USE while another process makes the same, ALREADY_EXISTS when it is there. */
+  begin(id: LayerId): Draft {
+    const final = this.of(id);
+    const path = final + NEW_SUFFIX;
+    const lock = tryLock(final + LOCK_SUFFIX);
+    if (!lock) throw new TslayerError('IN_USE', `layer ${id} is being written by another process`);
+    try {
+      if (existsSync(final)) throw new TslayerError('ALREADY_EXISTS', `layer ${id} exists already`);
+      // What a crash left under our name is ours to clear: we hold its lock.
+      for (const _ of removeTree(path));
+      mkdirSync(path, { mode: 0o700 });
+    } catch (error) {
+      release(lock);
+      throw error;
+    }
+    return this.#draft(path, final, lock);
+  }
+
+  #draft(path: string, final: string, lock: FileLock): Draft {
+    let open = true;
+    return {
+      path,
+      publish: (durable) => {
+        renameSync(path, final);
+        if (durable) syncDirectory(this.path);
+        open = false;
+        release(lock);
+      },
+      discard: async () => {
+        if (!open) return this.#discard(final);
+        open = false;
+        await inSlices(removeTree(path));
+        release(lock);
+      },
+    };
+  }
+
+  /** The name is gone when the first `await` returns control; the deletion follows. */
+  async remove(id: LayerId): Promise<void> {
+    await this.#discard(this.of(id));
+  }
+
+  async #discard(path: string): Promise<void> {
+    const trash = `${path}${REMOVING_SUFFIX}-${process.pid}-${this.#removals++}`;
+    try {
+      renameSync(path, trash);
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return;
+      throw error;
+    }
+    await inSlices(removeTree(trash));
+  }
+
+  *list(): Generator<LayerId, void> {
+    for (const name of readdirSync(this.path)) if (isId(name)) yield name;
+  }
+
+  usage(id: LayerId): Promise<Usage> {
+    return inSlices(treeUsage(this.of(id)));
+  }
+
+  async #sweep(): Promise<void> {
+    for (const name of readdirSync(this.path)) {
+      if (isRemoving(name)) await inSlices(removeTree(join(this.path, name)));
+      const id = idOfNew(name);
+      if (id !== undefined) await this.#sweepDraft(id);
+    }
+  }
+
+  async #sweepDraft(id: LayerId): Promise<void> {
+    const lock = tryLock(this.of(id) + LOCK_SUFFIX);
+    if (!lock) return;
+    try {
+      await inSlices(removeTree(this.of(id) + NEW_SUFFIX));
+    } finally {
+      release(lock);
+    }
+  }
+}
+
+/** Unlinked while it is held: whoever opened the file meanwhile sees that it holds a ghost. */
+function release(lock: FileLock): void {
+  rmSync(lock.path, { force: true });
+  lock[Symbol.dispose]();
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

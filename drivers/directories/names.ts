@@ -1,0 +1,27 @@
+/** Ids, and the names beside them that say what a directory is on its way to. */
+import { TslayerError } from '../../src/errors.ts';
+import type { LayerId } from '../driver.ts';
+
+const ID = /^[0-9a-z]{1,16}$/;
+
+/** Being made: nothing counts on it. */
+export const NEW_SUFFIX = '-new';
+/** Being deleted: nothing names it any more. AUFS' and Docker's word. */
+export const REMOVING_SUFFIX = '-removing';
+export const LOCK_SUFFIX = '-lock';
+
+/** Ids end up in paths and mount options: nothing but their own alphabet may get that far. */
+export function requireId(id: LayerId): LayerId {
+  if (!ID.test(id)) throw new TslayerError('INVALID_ARGUMENT', `${JSON.stringify(id)} is no layer id`);
+  return id;
+}
+
+export const isId = (name: string): boolean => ID.test(name);
+
+export const isRemoving = (name: string): boolean => name.includes(REMOVING_SUFFIX);
+
+/** The id that a half-made directory is for. */
+export function idOfNew(name: string): LayerId | undefined {
+  const id = name.endsWith(NEW_SUFFIX) ? name.slice(0, -NEW_SUFFIX.length) : '';
+  return ID.test(id) ? id : undefined;
+}

@@ -1,0 +1,63 @@
+/**
+ * A stack's root directory. Few layers say anything of it, and a union file system shows the topmost one's; so the
+ * root of a snapshot is dressed as that of the topmost layer that has an entry for it.
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { SinkResult } from '../../src/archive/sink.ts';
+import { isReservedXattr } from '../../src/archive/tar/xattrs.ts';
+import { chmodFd, chownFd, O_DIRECTORY, O_RDONLY, openAt, type StatAt, setTimesOf, statFd } from '../../src/sys/at.ts';
+import { closeFd } from '../../src/sys/libc.ts';
+import { AT_FDCWD } from '../../src/sys/mount-api.ts';
+import { getXattrFd, listXattrsFd, setXattrFd } from '../../src/sys/xattr.ts';
+import type { Stack } from '../driver.ts';
+import type { Directories } from './directories.ts';
+
+/** In a layer's directory, beside its files: the tar had no entry for the root. */
+const IMPLICIT_ROOT = 'implicit-root';
+
+export function noteRoot(layer: string, result: SinkResult): void {
+  if (!result.rootEntry) writeFileSync(join(layer, IMPLICIT_ROOT), '', { mode: 0o600 });
+}
+
+/** The root directory of the topmost layer that has one of its own; `part` is where a layer keeps its files. */
+export function explicitRoot(directories: Directories, stack: Stack, part: string): string | undefined {
+  const id = stack.find((layer) => !existsSync(directories.of(layer, IMPLICIT_ROOT)));
+  return id === undefined ? undefined : directories.of(id, part);
+}
+
+export function openDirectory(path: string): number {
+  return openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
+}
+
+/** What a root looks like that nobody has spoken of: the same on every machine. */
+export const PLAIN_ROOT: Pick<StatAt, 'mode' | 'uid' | 'gid' | 'mtimeSeconds' | 'mtimeNanoseconds'> = {
+  mode: 0o40755,
+  uid: 0,
+  gid: 0,
+  mtimeSeconds: 0,
+  mtimeNanoseconds: 0,
+};
+
+/** Gives the directory `path` the attributes of `model`, or of a plain root. */
+export function dressRoot(path: string, model: string | undefined): void {
+  const fd = openDirectory(path);
+  const modelFd = model === undefined ? undefined : openDirectory(model);
+  try {
+    const { mode, uid, gid, mtimeSeconds, mtimeNanoseconds } = modelFd === undefined ? PLAIN_ROOT : statFd(modelFd);
+    chownFd(fd, uid, gid);
+    if (modelFd !== undefined) copyXattrs(modelFd, fd);
+    chmodFd(fd, mode & 0o7777);
+    setTimesOf(fd, mtimeSeconds, mtimeNanoseconds);
+  } finally {
+    closeFd(fd);
+    if (modelFd !== undefined) closeFd(modelFd);
+  }
+}
+
+function copyXattrs(from: number, to: number): void {
+  for (const name of listXattrsFd(from)) {
+    const value = isReservedXattr(name.toString('latin1')) ? undefined : getXattrFd(from, name);
+    if (value !== undefined) setXattrFd(to, name, value);
+  }
+}

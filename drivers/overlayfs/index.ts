@@ -1,0 +1,113 @@
+/**
+ * overlayfs: a layer is a directory of its files, a snapshot one of what was written to it.
+ *
+ *   DIRECTORY/ID/diff            a layer's files, whiteouts as character devices 0:0; or a snapshot's upper directory
+ *   DIRECTORY/ID/work            a snapshot's work directory
+ *   DIRECTORY/ID/implicit-root   the layer's tar said nothing of its root directory
+ *   DIRECTORY/.empty/1, 2        nothing
+ */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { extractionPlan } from '../../src/archive/extract/plan.ts';
+import type { SinkResult } from '../../src/archive/sink.ts';
+import type { Mount } from '../../src/mounts/mount.ts';
+import { openMounts } from '../../src/mounts/open.ts';
+import { changesOf } from '../changes/index.ts';
+import { overlaySpelling } from '../changes/overlay.ts';
+import { Directories } from '../directories/directories.ts';
+import { dressRoot, explicitRoot, noteRoot } from '../directories/root.ts';
+import type {
+  Change,
+  DriverModule,
+  LayerApplication,
+  LayerId,
+  MountRequest,
+  Stack,
+  StorageDriver,
+  Usage,
+} from '../driver.ts';
+import { DIFF, emptyDirectories, mountsOf, type OverlayContext, WORK } from './mounts.ts';
+import { inUserNamespace, probeOverlay } from './probe.ts';
+
+class OverlayDriver implements StorageDriver {
+  readonly name = 'overlayfs';
+  readonly stacking = 'independent';
+  readonly #context: OverlayContext;
+
+  constructor(context: OverlayContext) {
+    this.#context = context;
+  }
+
+  get #directories(): Directories {
+    return this.#context.directories;
+  }
+
+  async apply(id: LayerId, _parent: Stack, options: { readonly durable: boolean }): Promise<LayerApplication> {
+    const draft = this.#directories.begin(id);
+    const dir = join(draft.path, DIFF);
+    mkdirSync(dir);
+    dressRoot(dir, undefined);
+    const { userxattr } = this.#context;
+    return {
+      sink: extractionPlan({ dir, spelling: 'overlay', userxattr, durable: options.durable }),
+      commit: async (result: SinkResult) => {
+        noteRoot(draft.path, result);
+        draft.publish(options.durable);
+      },
+      abort: () => draft.discard(),
+    };
+  }
+
+  async prepare(id: LayerId, parent: Stack): Promise<void> {
+    for (const layer of parent) this.#directories.require(layer);
+    const draft = this.#directories.begin(id);
+    try {
+      const upper = join(draft.path, DIFF);
+      mkdirSync(upper);
+      mkdirSync(join(draft.path, WORK));
+      dressRoot(upper, explicitRoot(this.#directories, parent, DIFF));
+      draft.publish(false);
+    } catch (error) {
+      await draft.discard();
+      throw error;
+    }
+  }
+
+  async mounts(id: LayerId | undefined, parent: Stack, request: MountRequest): Promise<readonly Mount[]> {
+    return mountsOf(this.#context, id, parent, request);
+  }
+
+  async *changes(id: LayerId, parent: Stack): AsyncGenerator<Change, void> {
+    this.#directories.require(id);
+    using below = parent.length === 0 ? undefined : openMounts(mountsOf(this.#context, undefined, parent, {}));
+    yield* changesOf({
+      tree: this.#directories.of(id, DIFF),
+      spelling: overlaySpelling(this.#context.userxattr),
+      parent: below?.fd,
+      parentRoot: explicitRoot(this.#directories, parent, DIFF),
+    });
+  }
+
+  usage(id: LayerId): Promise<Usage> {
+    return this.#directories.usage(id);
+  }
+
+  remove(id: LayerId): Promise<void> {
+    return this.#directories.remove(id);
+  }
+
+  async *list(): AsyncGenerator<LayerId, void> {
+    yield* this.#directories.list();
+  }
+}
+
+export const driver: DriverModule = {
+  name: 'overlayfs',
+  summary: 'a directory a layer, merged by the kernel: what docker and podman do',
+  probe: probeOverlay,
+  async open(directory) {
+    const directories = await Directories.open(directory);
+    for (const path of emptyDirectories(directories)) mkdirSync(path, { recursive: true });
+    return new OverlayDriver({ directories, userxattr: inUserNamespace() });
+  },
+};
