@@ -157,6 +157,8 @@ const AUTHORITY_HINT = 'put its authority into certs.d/HOST/ca.crt, or allow it 
 /** The first errno or OpenSSL code in an error, its causes and its parts (happy eyeballs gives an AggregateError). */
 export function errnoIn(error: unknown, depth = 0): string {
   if (typeof error !== 'object' || error === null || depth > 4) return '';
+  // Our own codes are no errnos.
+  if (error instanceof TslayerError) return errnoIn(error.cause, depth + 1);
   if ('code' in error && typeof error.code === 'string' && error.code !== '') return error.code;
   const inner = error instanceof AggregateError ? error.errors[0] : 'cause' in error ? error.cause : undefined;
   return errnoIn(inner, depth + 1);

@@ -70,6 +70,8 @@ export interface Limits {
   readonly bytesPerSecond: number;
   /** Blobs of at least this size come in several ranges at once, where the server allows it. 0 turns it off. */
   readonly parallelBytes: number;
+  /** A blob's first connection is watched for so long before more are tried, ms. */
+  readonly parallelProbeMs: number;
   /** Ranges of one blob at once. */
   readonly rangesPerBlob: number;
   /** Blobs up to this size are pushed in one request; larger ones can be resumed. */
@@ -110,6 +112,7 @@ export const DEFAULT_LIMITS: Limits = {
   transfers: 6,
   bytesPerSecond: 0,
   parallelBytes: 64 * MIB,
+  parallelProbeMs: 1500,
   rangesPerBlob: 4,
   monolithicBytes: MIB,
   uploadChunkBytes: 0,

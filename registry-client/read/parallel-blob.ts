@@ -10,8 +10,6 @@ import type { BlobSource, ResumingBlob } from './resuming-blob.ts';
 /** Opens a reader for a part that fails where the server does not know ranges. */
 export type OpenSegment = (start: number, end: number) => Promise<BlobSource>;
 
-/** The first stream is watched for so long before anything is decided. */
-const PROBE_MS = 1500;
 /** A connection this fast, bytes a second, is left alone. */
 const FAST = 48 * 1024 * 1024;
 const LARGEST_SEGMENT = 8 * 1024 * 1024;
@@ -69,7 +67,7 @@ export class ParallelBlob implements BlobSource {
     const chunk = await this.#main.read();
     this.#waited += performance.now() - started;
     this.#received += chunk?.length ?? 0;
-    if (this.#waited >= PROBE_MS) await this.#decide();
+    if (this.#waited >= this.#limits.parallelProbeMs) await this.#decide();
     return chunk;
   }
 

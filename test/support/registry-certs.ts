@@ -13,7 +13,7 @@ export interface KeyPair {
 
 export interface TestCertificates {
   readonly authority: KeyPair;
-  /** For 127.0.0.1 and localhost. */
+  /** For 127.0.0.1, localhost and registry.test. */
   readonly server: KeyPair;
   readonly client: KeyPair;
 }
@@ -34,7 +34,7 @@ export function makeCertificates(dir: string): TestCertificates {
   );
   return {
     authority: read(dir, 'authority'),
-    server: issue(dir, 'server', 'subjectAltName=IP:127.0.0.1,DNS:localhost'),
+    server: issue(dir, 'server', 'subjectAltName=IP:127.0.0.1,DNS:localhost,DNS:registry.test'),
     client: issue(dir, 'client', 'extendedKeyUsage=clientAuth'),
   };
 }
