@@ -85,8 +85,8 @@ export class MemberReader {
       },
       size,
       linkname: type === 'symlink' || type === 'hardlink' ? this.#readLink(bytes, at, extensions) : EMPTY,
-      deviceMajor: device ? readDevice(bytes, at + header.DEVICE_MAJOR.at) : 0,
-      deviceMinor: device ? readDevice(bytes, at + header.DEVICE_MINOR.at) : 0,
+      deviceMajor: device ? readDevice(bytes, at + header.DEVICE_MAJOR.at, 12) : 0,
+      deviceMinor: device ? readDevice(bytes, at + header.DEVICE_MINOR.at, 20) : 0,
       xattrs: records.xattrs === undefined ? NO_XATTRS : toXattrs(records.xattrs),
       dataOffset,
       storedSize: size,
@@ -139,10 +139,11 @@ export function readSize(bytes: Uint8Array, at: number): number {
   return size;
 }
 
-function readDevice(bytes: Uint8Array, at: number): number {
+/** Linux has 12 bits for a major number, 20 for a minor one; more would be cut, and be another device. */
+function readDevice(bytes: Uint8Array, at: number, bits: number): number {
   const number = readNumber(bytes, at, header.DEVICE_MAJOR.length);
-  if (number >= 0 && number <= 0xffff_ffff) return number;
-  throw new TslayerError('MALFORMED', 'tar: a device number beyond 32 bits');
+  if (number >= 0 && number < 2 ** bits) return number;
+  throw new TslayerError('MALFORMED', `tar: the device number ${number}`);
 }
 
 /** Refuses entries that are well formed as tar, and that no layer may have. */
