@@ -125,4 +125,26 @@ describe('a stack of EROFS layers', () => {
     assert.equal(existsSync(join(two, 'new')), false);
     assert.deepEqual(readdirSync(one).sort(), ['d', 'new', 'top']);
   });
+
+  test('has one device number and an inode number for each file, be it in the upper directory or below', async (t) => {
+    if (!requires(t, ...needs)) return;
+    using temporary = tempDir('erofs-stack');
+    using stack = await ErofsStack.open(temporary.path);
+    const layer = (name: string) => [
+      dir(name),
+      file(`${name}/f`),
+      file(name.repeat(2)),
+      dir('shared'),
+      file(`shared/${name}`),
+    ];
+    const layers = await stack.stack(layer('a'), layer('b'), layer('c'));
+    await stack.driver.prepare('s1', layers);
+    const path = await stack.mount('s1', layers);
+    writeFileSync(join(path, 'written'), '');
+    writeFileSync(join(path, 'a/f'), 'copied up');
+    const names = ['', ...readdirSync(path, { recursive: true, encoding: 'utf8' })];
+    const numbers = names.map((name) => statSync(join(path, name), { bigint: true }));
+    assert.equal(new Set(numbers.map(({ dev }) => dev)).size, 1);
+    assert.equal(new Set(numbers.map(({ ino }) => ino)).size, names.length);
+  });
 });
