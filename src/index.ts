@@ -3,12 +3,15 @@
  * Loading it is cheap; the parts behind it are loaded when they are first used.
  */
 
+export type { DriverReport } from '../drivers/index.ts';
 export type { LoggedIn, LoggedOut } from '../registry-client/auth/login.ts';
+export type { RunningContainer } from './containers/running.ts';
 export { type ErrorCode, type ErrorDetails, isTslayerError, TslayerError } from './errors.ts';
 export type { Aspect, FileChange } from './images/compare-trees.ts';
 export type { DiskUsage, ImageUsage, SnapshotUsage } from './images/df.ts';
 export type { SnapshotChange } from './images/diff-snapshot.ts';
 export type { FileDescription } from './images/file-description.ts';
+export type { FsckReport, Problem } from './images/fsck/fsck.ts';
 export type { GcOptions, GcReport } from './images/gc.ts';
 export type { HistoryItem, ImageDetails, LayerDetails } from './images/inspect.ts';
 export type { LayerSummary, LayersReport } from './images/layers-report.ts';
@@ -43,6 +46,7 @@ export {
   openTslayer,
   type PullOptions,
   type PushOptions,
+  type RunContainerOptions,
   type SaveOptions,
   serveRegistry,
   type Tslayer,

@@ -2,14 +2,21 @@
  * The composition root: the only file that names concrete classes. Each part is made when it is first needed, and
  * its module is loaded then: a listing never waits for the HTTP client, nor a pull for the launcher.
  */
+
+import { fileURLToPath } from 'node:url';
+import type { DriverReport } from '../drivers/index.ts';
 import type { LoggedIn, LoggedOut } from '../registry-client/auth/login.ts';
 import type { RegistryClient } from '../registry-client/client.ts';
 import { clientSettings, storeSettings } from './config/apply.ts';
 import { type Config, type ConfigOverrides, loadConfig } from './config/load.ts';
+import type { RunRequest } from './containers/run.ts';
+import type { RunningContainer } from './containers/running.ts';
+import { isTslayerError } from './errors.ts';
 import type { FileChange } from './images/compare-trees.ts';
 import type { DiskUsage } from './images/df.ts';
 import type { DiffImagesOptions } from './images/diff-images.ts';
 import type { SnapshotChange } from './images/diff-snapshot.ts';
+import type { FsckOptions, FsckReport } from './images/fsck/fsck.ts';
 import type { GcOptions, GcReport } from './images/gc.ts';
 import type { HistoryItem, ImageDetails } from './images/inspect.ts';
 import type { LayersReport } from './images/layers-report.ts';
@@ -22,9 +29,26 @@ import type { PushResult } from './images/push.ts';
 import type { Removal, RemoveOptions } from './images/remove.ts';
 import type { ArchiveFormat } from './images/save.ts';
 import type { OpenStore } from './images/store.ts';
+import type {
+  Container,
+  ContainerStats,
+  ExecOptions,
+  ExitResult,
+  ForegroundIO,
+  HierarchyView,
+  Launcher,
+  LogEntry,
+  LogOptions,
+  RunningProcess,
+  RunOptions,
+  StatsOptions,
+  StopOptions,
+  TerminalIO,
+} from './launch/index.ts';
 import { type Platform, parsePlatform } from './oci/platform.ts';
 import type { OperationOptions } from './progress.ts';
 import type { RunningRegistry, ServeOptions } from './serve/index.ts';
+import { moduleUrl } from './sys/module-url.ts';
 
 export interface TslayerOptions extends ConfigOverrides {
   /** Registries (host[:port]) that speak plain HTTP; loopback ones do so by themselves. */
@@ -58,6 +82,18 @@ export interface SaveOptions extends OperationOptions {
   /** `oci`, a layout, is added to when it is there. Default `oci-archive`, which docker and podman load, too. */
   readonly format?: ArchiveFormat | 'oci' | undefined;
   readonly platform?: string | undefined;
+}
+
+export interface RunContainerOptions extends RunOptions, OperationOptions {
+  /** Remove the container at its end. */
+  readonly remove?: boolean | undefined;
+  /** Fetch the image first. Default `missing`. */
+  readonly pull?: 'always' | 'missing' | 'never' | undefined;
+  readonly platform?: string | undefined;
+}
+
+export interface WarningOptions {
+  readonly onWarning?: ((message: string) => void) | undefined;
 }
 
 export interface ArchiveLoadOptions extends Omit<LoadOptions, 'platform'> {
@@ -168,7 +204,10 @@ export class Tslayer implements AsyncDisposable {
   /** What was written to a mount or container since it was made. */
   async diff(name: string, options: OperationOptions = {}): Promise<SnapshotChange[]> {
     const { diffSnapshot } = await import('./images/diff-snapshot.ts');
-    return diffSnapshot(await this.#openStore(), name, options);
+    const store = await this.#openStore();
+    const { containers } = store.metadata;
+    const container = containers.byName(name) ?? containers.get(name);
+    return diffSnapshot(store, container?.snapshot ?? name, options);
   }
 
   /** Two images compared file by file, without mounting either. */
@@ -287,6 +326,116 @@ export class Tslayer implements AsyncDisposable {
     return collectGarbage(await this.#openStore(), options);
   }
 
+  /** Each driver: whether it works for this store, what it found, and which one is chosen and why. */
+  async drivers(options: { readonly signal?: AbortSignal } = {}): Promise<DriverReport[]> {
+    const [{ probeAll }, { driverKey }] = await Promise.all([
+      import('../drivers/index.ts'),
+      import('./store-driver.ts'),
+    ]);
+    const store = await this.#openStore();
+    const wanted = store.driverName ?? (this.config.driver === undefined ? undefined : driverKey(this.config.driver));
+    return probeAll(store.paths.layers, { ...options, wanted });
+  }
+
+  /** Holds rows, disk, digests and mounts against each other; with `repair` puts right what can be. */
+  async fsck(options: Omit<FsckOptions, 'sourceOf'> = {}): Promise<FsckReport> {
+    const [{ checkStore }, { registrySource }, { parseReference }] = await Promise.all([
+      import('./images/fsck/fsck.ts'),
+      import('./images/pull/source.ts'),
+      import('./oci/reference.ts'),
+    ]);
+    const sourceOf = async (name: string) => registrySource(await this.#openClient(), parseReference(name));
+    return checkStore(await this.#openStore(), { ...options, sourceOf });
+  }
+
+  /**
+   * Runs a program in a new container as the caller's child, with the caller's streams unless `io` says otherwise.
+   * Returns when the program runs; `exited` settles when it has ended and everything of it is gone.
+   */
+  async run(image: string, options: RunContainerOptions = {}, io: ForegroundIO = {}): Promise<RunningContainer> {
+    const { runForeground } = await import('./containers/run.ts');
+    return runForeground(await this.#runRequest(image, options), io);
+  }
+
+  /** The same with a terminal (docker's `run -it`): the caller's own unless `io` says otherwise. */
+  async runTerminal(image: string, options: RunContainerOptions = {}, io: TerminalIO = {}): Promise<ExitResult> {
+    const { runTerminal } = await import('./containers/run.ts');
+    return runTerminal(await this.#runRequest(image, { ...options, tty: true }), io);
+  }
+
+  /** Runs it in the background, under a watcher (docker's `run -d`). Returns when the program runs. */
+  async start(image: string, options: RunContainerOptions & WarningOptions = {}): Promise<Container> {
+    const { runDetached } = await import('./containers/run.ts');
+    const { onWarning, ...rest } = options;
+    return runDetached(await this.#runRequest(image, rest), onWarning ? { onWarning } : {});
+  }
+
+  /** Containers, oldest first; those that have ended with `all`. */
+  async ps(options: { readonly all?: boolean } = {}): Promise<Container[]> {
+    const containers = await (await this.#containers()).list();
+    return containers.filter(({ state }) => options.all || state.status === 'running' || state.status === 'paused');
+  }
+
+  async inspectContainer(name: string): Promise<Container> {
+    return (await this.#openLauncher()).inspect(name);
+  }
+
+  /** A further program in a running container. */
+  async exec(name: string, options: ExecOptions, io: ForegroundIO = {}): Promise<RunningProcess> {
+    return (await this.#openLauncher()).exec(name, options, io);
+  }
+
+  async execTerminal(name: string, options: ExecOptions, io: TerminalIO = {}): Promise<ExitResult> {
+    return (await this.#openLauncher()).execTerminal(name, options, io);
+  }
+
+  /** Joins a detached container's terminal or output. */
+  async attach(name: string, io: TerminalIO = {}): Promise<ExitResult> {
+    return (await this.#openLauncher()).attach(name, io);
+  }
+
+  async stop(name: string, options: StopOptions = {}): Promise<void> {
+    return (await this.#openLauncher()).stop(name, options);
+  }
+
+  /** @param signal as in `TERM`, `SIGTERM` or `15` */
+  async kill(name: string, signal: string = 'KILL'): Promise<void> {
+    return (await this.#openLauncher()).kill(name, signal);
+  }
+
+  async pause(name: string): Promise<void> {
+    return (await this.#openLauncher()).pause(name);
+  }
+
+  async unpause(name: string): Promise<void> {
+    return (await this.#openLauncher()).unpause(name);
+  }
+
+  /** Settles when the container has ended. */
+  async wait(name: string, signal?: AbortSignal): Promise<ExitResult> {
+    return (await this.#openLauncher()).wait(name, signal);
+  }
+
+  async *logs(name: string, options: LogOptions = {}): AsyncGenerator<LogEntry, void> {
+    yield* (await this.#openLauncher()).logs(name, options);
+  }
+
+  /** Samples of the named containers, or of all that run. */
+  async *stats(names: readonly string[] = [], options: StatsOptions = {}): AsyncGenerator<readonly ContainerStats[]> {
+    yield* (await this.#openLauncher()).stats(names, options);
+  }
+
+  /** Removes a container with what it wrote. IN_USE while it runs, unless forced. */
+  async rm(name: string, options: { readonly force?: boolean } = {}): Promise<void> {
+    const { removeContainer } = await import('./containers/remove.ts');
+    return removeContainer(await this.#openStore(), await this.#openLauncher(), name, options);
+  }
+
+  /** The cgroup hierarchies, the subsystems attached to each, and the containers in them. */
+  async cgroups(): Promise<readonly HierarchyView[]> {
+    return (await this.#openLauncher()).hierarchies();
+  }
+
   /** Ends what is open. What is mounted or runs detached goes on. */
   async close(): Promise<void> {
     const [store, client] = await Promise.allSettled([this.#store, this.#client]);
@@ -306,19 +455,55 @@ export class Tslayer implements AsyncDisposable {
   }
 
   async #makeStore(): Promise<OpenStore> {
-    const [{ openStore }, { DEFAULT_LIMITS }] = await Promise.all([
+    const [{ openStore }, { DEFAULT_LIMITS }, { driverKey, findDriver }] = await Promise.all([
       import('./images/store.ts'),
       import('./archive/sink.ts'),
+      import('./store-driver.ts'),
     ]);
-    return openStore({
+    const { driver } = this.config;
+    const store: OpenStore = await openStore({
       root: this.root,
-      driver: this.config.driver,
-      drivers: {
-        choose: async (directory, name) => (await import('./choose-driver.ts')).chooseDriver(directory, name),
-      },
+      driver: driver === undefined ? undefined : driverKey(driver),
+      drivers: { choose: (directory, key) => findDriver(directory, key, store.driverName !== undefined) },
       config: storeSettings(this.config, DEFAULT_LIMITS),
-      unpack: async (request) => (await import('./archive/pipeline/unpack.ts')).unpack(request),
     });
+    return store;
+  }
+
+  async #openLauncher(): Promise<Launcher> {
+    const { createLauncher } = await import('./launch/create-launcher.ts');
+    return createLauncher({ root: this.root });
+  }
+
+  /** The launcher, after what ended without anybody was taken away. */
+  async #containers(): Promise<Launcher> {
+    const { sweepContainers } = await import('./containers/remove.ts');
+    const launcher = await this.#openLauncher();
+    await sweepContainers(await this.#openStore(), launcher);
+    return launcher;
+  }
+
+  async #runRequest(image: string, options: RunContainerOptions): Promise<RunRequest> {
+    const { remove = false, pull = 'missing', platform, signal, onProgress, ...run } = options;
+    const operation = { signal, onProgress };
+    if (pull === 'always' || (pull === 'missing' && !(await this.#has(image)))) {
+      await this.pull(image, { ...operation, platform });
+    }
+    const [context, launcher] = await Promise.all([this.#openStore(), this.#openLauncher()]);
+    const program = fileURLToPath(moduleUrl('./remove-at-end', import.meta.url));
+    const removeCommand = (id: string) => [process.execPath, '--no-warnings', program, this.root, id];
+    return { ...operation, context, launcher, image, run, remove, removeCommand };
+  }
+
+  async #has(image: string): Promise<boolean> {
+    const { findImage } = await import('./images/find.ts');
+    try {
+      findImage(await this.#openStore(), image);
+      return true;
+    } catch (error) {
+      if (isTslayerError(error, 'NOT_FOUND')) return false;
+      throw error;
+    }
   }
 
   #openClient(): Promise<RegistryClient> {

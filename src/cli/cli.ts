@@ -62,12 +62,15 @@ export class Cli implements AsyncDisposable {
     });
   }
 
-  /** Does a long operation with its progress on display. */
-  async working<T>(work: (options: OperationOptions) => Promise<T>): Promise<T> {
+  /**
+   * Does a long operation with its progress on display.
+   * @param work calls `settle` when the streams are to be somebody else's from then on
+   */
+  async working<T>(work: (options: OperationOptions, settle: () => void) => Promise<T>): Promise<T> {
     const { openProgress } = await import('./progress/view.ts');
     const view = openProgress(this.output);
     try {
-      return await work({ signal: this.signal, onProgress: view.onProgress });
+      return await work({ signal: this.signal, onProgress: view.onProgress }, () => view.finish());
     } finally {
       view.finish();
     }

@@ -96,6 +96,13 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/umount.ts')).command,
   },
   {
+    name: 'run',
+    group: 'Containers',
+    summary: 'Run a program in a new container',
+    failure: LAUNCHER_FAILED,
+    load: async () => (await import('./commands/run.ts')).command,
+  },
+  {
     name: 'ps',
     group: 'Containers',
     summary: 'List containers',
@@ -197,6 +204,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: 'Store',
     summary: 'Remove what nothing holds',
     load: async () => (await import('./commands/gc.ts')).command,
+  },
+  {
+    name: 'fsck',
+    group: 'Store',
+    summary: 'Check the store, and repair it',
+    load: async () => (await import('./commands/fsck.ts')).command,
+  },
+  {
+    name: 'drivers',
+    group: 'Store',
+    summary: 'Show which storage drivers work here, and why',
+    load: async () => (await import('./commands/drivers.ts')).command,
   },
   {
     name: 'completion',

@@ -61,9 +61,11 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     'src/mounts/mount.ts',
     'src/store-layout.ts',
   ],
-  'src/bench/': [SYS, 'src/index.ts'],
-  'src/index.ts': ['src/tslayer.ts', 'src/', 'drivers/driver.ts', 'registry-client/'],
+  'src/bench/': [SYS, 'src/index.ts', 'src/archive/'],
+  'src/index.ts': ['src/', 'drivers/', 'registry-client/'],
   'src/tslayer.ts': ['src/', 'drivers/', 'registry-client/'],
+  'src/store-driver.ts': ['drivers/driver.ts', 'drivers/index.ts'],
+  'src/remove-at-end.ts': ['src/tslayer.ts'],
   'src/cli/': ['src/index.ts'],
 };
 

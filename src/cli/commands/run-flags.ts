@@ -5,6 +5,9 @@ import { TslayerError } from '../../errors.ts';
 import type { RunOptions } from '../../index.ts';
 import { collect, integer, natural } from '../flags.ts';
 
+/** Those that are the launcher's. */
+type LaunchFlags = Omit<RunFlags, 'rm' | 'detach' | 'detachKeys' | 'platform' | 'pull' | 'cidfile'>;
+
 type PassedOn = Omit<RunOptions, 'command' | 'env' | 'labels' | 'volumes' | 'netClassId' | 'onExit'>;
 
 export interface RunFlags extends PassedOn {
@@ -13,7 +16,6 @@ export interface RunFlags extends PassedOn {
   readonly detachKeys?: string;
   readonly platform?: string;
   readonly pull: 'always' | 'missing' | 'never';
-  readonly runtime?: 'native' | 'runc' | 'crun';
   readonly cidfile?: string;
   readonly env?: readonly string[];
   readonly envFile?: readonly string[];
@@ -35,7 +37,6 @@ export function defineRunFlags(parser: Command): void {
     .addOption(
       new Option('--pull <when>', 'fetch the image').choices(['always', 'missing', 'never']).default('missing'),
     )
-    .addOption(new Option('--runtime <name>', 'what runs it').choices(['native', 'runc', 'crun']))
     .option('--cidfile <file>', 'write the id to this new file')
     .option('-l, --label <key=value>', 'label of the container', collect);
   defineProcessFlags(parser);
@@ -106,7 +107,7 @@ function defineLimitFlags(parser: Command): void {
 }
 
 /** What the launcher is asked for. */
-export function runOptionsOf(flags: RunFlags, command: readonly string[]): RunOptions {
+export function runOptionsOf(flags: LaunchFlags, command: readonly string[]): RunOptions {
   const { volume, label, env, envFile, netClassid, ...rest } = flags;
   return {
     ...rest,
