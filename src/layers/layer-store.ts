@@ -6,6 +6,7 @@
 import { rmSync } from 'node:fs';
 import type { LayerApplication, Stack, StorageDriver } from '../../drivers/driver.ts';
 import type { SinkPlan, SinkResult } from '../archive/sink.ts';
+import { TslayerError } from '../errors.ts';
 import type { LayerKey, LayerRow } from '../metadata/layers.ts';
 import type { Metadata } from '../metadata/metadata.ts';
 import type { ChainID, DiffID } from '../oci/digest.ts';
@@ -65,8 +66,8 @@ export class LayerStore {
   async begin(key: LayerKey, parent: ChainID | undefined): Promise<LayerWriter> {
     const { paths, metadata, durable } = this.#options;
     const driver = await this.#options.driver();
-    const id = await this.newId('layer');
     const stack = driver.stacking === 'independent' || parent === undefined ? [] : this.stack(parent);
+    const id = await this.newId('layer');
     const application = await driver.apply(id, stack, { durable });
     let open = true;
     const finish = async (layer: UnpackedLayer, store: (row: LayerRow) => void): Promise<LayerRow> => {
@@ -101,7 +102,10 @@ export class LayerStore {
 
   /** Layer ids under a chainID, top first. */
   stack(chainId: ChainID): Stack {
-    return this.#options.metadata.layers.stack(chainId).map((layer) => layer.id);
+    const stack = this.#options.metadata.layers.stack(chainId);
+    // An empty stack would be a file system without the layers that somebody counts on.
+    if (stack.length === 0) throw new TslayerError('NOT_FOUND', `no unpacked layers have the chainID ${chainId}`);
+    return stack.map((layer) => layer.id);
   }
 
   /** Id of this process's session, open from now on. */
@@ -135,9 +139,9 @@ export class LayerStore {
   }
 
   async #row(driver: StorageDriver, key: LayerKey, id: string, layer: UnpackedLayer): Promise<LayerRow> {
-    // A sink that cannot know what its file system made of the layer says zero inodes.
-    const usage = layer.result.inodes > 0 ? layer.result : await driver.usage(id);
+    // Looked at, not taken from the sink: what the file system made of the layer is what `df` answers for.
+    const { bytes, inodes } = await driver.usage(id);
     const { diffId, tarSize, indexed } = layer;
-    return { key, id, diffId, tarSize, bytes: usage.bytes, inodes: usage.inodes, indexed, addedAt: Date.now() };
+    return { key, id, diffId, tarSize, bytes, inodes, indexed, addedAt: Date.now() };
   }
 }

@@ -10,8 +10,6 @@ import { type OpenStore, openStore } from '../../src/images/store.ts';
 import { parseReference } from '../../src/oci/reference.ts';
 import type { OperationOptions } from '../../src/progress.ts';
 
-import { plainUnpacker } from './plain-unpack.ts';
-
 export interface TestStoreOptions {
   readonly root: string;
   /** Name of the driver's module under drivers/. */
@@ -26,7 +24,7 @@ export function openTestStore({ root, driver = 'erofs', config = {} }: TestStore
     };
     return module.driver;
   };
-  return openStore({ root, config, unpacker: plainUnpacker, drivers: { choose } });
+  return openStore({ root, config, drivers: { choose } });
 }
 
 /** Pulls from a loopback registry, as a fresh client would. */

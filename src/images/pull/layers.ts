@@ -126,15 +126,23 @@ class LayerWork {
   }
 
   async #unpackLayer(descriptor: Descriptor, target: LayerTarget): Promise<void> {
-    const { layers } = this.#options.context;
+    const { layers, metadata } = this.#options.context;
     await this.#flow(descriptor, async (bytes, stored) => {
       await using writer = await layers.begin(target.key, target.parent);
       const { diffId } = target;
       const unpacked = await this.#unpack({ descriptor, diffId }, bytes, writer.sink, writer.indexPath);
       await stored();
       requireDiffId(descriptor, diffId, unpacked.diffId);
-      await writer.commit(unpacked, () => this.#record(descriptor, unpacked));
+      await writer.commit(unpacked, () => {
+        this.#record(descriptor, unpacked);
+        if (this.#isSequential) metadata.snapshots.putChain(target.chainId, target.parent, target.key, Date.now());
+      });
     });
+  }
+
+  /** Then the next layer is unpacked over this one, whose stack must be known by now. */
+  get #isSequential(): boolean {
+    return this.#options.context.metadata.settings.get('stacking') === 'sequential';
   }
 
   async #unpack(

@@ -1,0 +1,52 @@
+/** A store works the same with every driver. */
+import assert from 'node:assert/strict';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, test } from 'node:test';
+import { checkStore as fsck } from '../../../src/images/fsck/fsck.ts';
+import { mountImage, unmountImage } from '../../../src/images/mount.ts';
+import { removeImages } from '../../../src/images/remove.ts';
+import { layoutRegistry } from '../../support/layout-registry.ts';
+import { addImage } from '../../support/memory-images.ts';
+import { kernel, type Requirement, requires, root } from '../../support/requires.ts';
+import { checkEmpty, checkStore } from '../../support/store-check.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { openTestStore, pullFrom } from '../../support/test-store.ts';
+
+const DRIVERS: Readonly<Record<string, readonly Requirement[]>> = {
+  erofs: [root, kernel(6, 12)],
+  overlayfs: [root],
+  vfs: [root],
+};
+
+for (const [driver, needs] of Object.entries(DRIVERS)) {
+  describe(driver, () => {
+    test('pulls, shares, mounts, repairs and removes', async (t) => {
+      if (!requires(t, ...needs)) return;
+      using directory = tempDir('drivers');
+      await using registry = await layoutRegistry();
+      await using store = await openTestStore({ root: `${directory.path}/store`, driver });
+      const base = { 'etc/motd': 'hello', 'etc/gone': 'x' };
+      const one = await addImage(registry.content, [base, { 'etc/.wh.gone': '', one: '1' }, { one: '11' }]);
+      const two = await addImage(registry.content, [base, { two: '2' }]);
+      registry.publish({ 'app:1': one.root, 'app:2': two.root });
+      const names = [`${registry.host}/app:1`, `${registry.host}/app:2`] as const;
+      await pullFrom(store, names[0]);
+      assert.equal((await pullFrom(store, names[1])).fetchedBytes, two.layers[1]?.size);
+      assert.equal(store.metadata.layers.list().length, 4);
+      const mount = await mountImage(store, names[0]);
+      try {
+        assert.deepEqual(readdirSync(mount.target).sort(), ['etc', 'one']);
+        assert.deepEqual(readdirSync(join(mount.target, 'etc')), ['motd']);
+        assert.equal(readFileSync(join(mount.target, 'one'), 'utf8'), '11');
+        assert.equal(lstatSync(join(mount.target, 'one')).mtimeMs, 0);
+      } finally {
+        await unmountImage(store, mount.name);
+      }
+      await checkStore(store);
+      assert.deepEqual((await fsck(store)).problems, []);
+      await removeImages(store, names);
+      await checkEmpty(store);
+    });
+  });
+}
