@@ -21,7 +21,7 @@ export interface Lease extends AsyncDisposable {
   readonly id: string;
   /** Adds to what it holds. Whatever is found in the store after this call stays until the lease ends. */
   hold(more: Leased): void;
-  /** Ends it. Call it inside the transaction that names the content. */
+  /** Ends it, and those of interrupted operations for the same purpose. Call it in the transaction that names the content. */
   end(): void;
   /** Lets it live on for the resume window without this process. */
   keep(): void;
@@ -40,6 +40,7 @@ export async function openLease(context: StoreContext, purpose: string): Promise
     hold: (more) => metadata.transaction(() => metadata.leases.addRefs(id, refsOf(more))),
     end: () => {
       metadata.leases.delete(id);
+      metadata.leases.deleteInterrupted(purpose);
       open = false;
     },
     keep: () => {

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { isTslayerError } from '../errors.ts';
 import { listSessions, takeSession } from '../layers/session.ts';
 import type { LeaseRow } from '../metadata/leases.ts';
+import type { StorePaths } from '../store-layout.ts';
 import { removeGarbage } from './collect.ts';
 import type { StoreContext } from './context.ts';
 import { endLease } from './lease.ts';
@@ -42,7 +43,17 @@ async function sweepSession(context: StoreContext, session: string): Promise<voi
   for (const name of readdirSync(paths.tmp)) {
     if (ownerOf(name) === session) rmSync(join(paths.tmp, name), { recursive: true, force: true });
   }
+  await sweepLocks(paths);
   if (!metadata.sessions().includes(session)) rmSync(taken.path, { force: true });
+}
+
+/** Lock files that nobody holds any more: a crash leaves the file, never the lock. */
+async function sweepLocks({ locks }: StorePaths): Promise<void> {
+  const { tryLock } = await import('../sys/locks.ts');
+  for (const name of readdirSync(locks)) {
+    using held = tryLock(join(locks, name));
+    if (held) rmSync(held.path, { force: true });
+  }
 }
 
 /** The lease of a dead session ends by time; one that never would is over now. */

@@ -65,6 +65,11 @@ export class Leases {
     return this.#db.run('DELETE FROM leases WHERE id = ?', id) > 0;
   }
 
+  /** Ends what interrupted operations for this purpose left to be gone on with. */
+  deleteInterrupted(purpose: string): void {
+    this.#db.run('DELETE FROM leases WHERE session IS NULL AND expires_at IS NOT NULL AND purpose = ?', purpose);
+  }
+
   refs(lease: string): LeaseRef[] {
     return this.#db.all<LeaseRef>('SELECT kind, key FROM lease_refs WHERE lease = ? ORDER BY kind, key', lease);
   }
