@@ -15,13 +15,14 @@ import {
   statFd,
   unlinkAt,
 } from '../../sys/at.ts';
-import { closeFd, errnos } from '../../sys/libc.ts';
+import { closeFd } from '../../sys/libc.ts';
 import { openPath } from '../../sys/make-files.ts';
 import { AT_FDCWD } from '../../sys/mount-api.ts';
 import { isDirectory } from '../../sys/walk.ts';
 import { getXattr, removeXattr, setXattr } from '../../sys/xattr.ts';
 import { sameBytes } from '../tar/bytes.ts';
 import { must } from './attributes.ts';
+import { isMissingParent, look } from './look.ts';
 import { NameSet } from './name-set.ts';
 import { type Extraction, inside, join, nameOf, parentOf, Spelling } from './spelling.ts';
 import { DirectoryTimes } from './times.ts';
@@ -55,7 +56,7 @@ export class ApplySpelling extends Spelling {
     const parent = parentOf(path);
     if (this.#parent !== undefined && sameBytes(parent, this.#parent)) return;
     let fd = openPath(inside(parent));
-    if (fd === -errnos.ENOENT || fd === -errnos.ENOTDIR) {
+    if (isMissingParent(fd)) {
       this.#extraction.ensureParents(path);
       fd = openPath(inside(parent));
     }
@@ -75,13 +76,13 @@ export class ApplySpelling extends Spelling {
     this.#made.add(this.#parentInode, nameOf(path));
     if (!isDirectory || this.#acls.size === 0) return;
     // The entry says what ACL the directory has.
-    const stat = statAt(AT_FDCWD, path);
-    if (stat !== undefined) this.#acls.delete(stat.ino);
+    const found = look(path);
+    if (found !== undefined) this.#acls.delete(found.ino);
   }
 
   override whiteout(path: Uint8Array): void {
     const parent = inside(parentOf(path));
-    if (openAndClose(parent) && statAt(AT_FDCWD, path) !== undefined) {
+    if (openAndClose(parent) && look(path) !== undefined) {
       this.before(path);
       this.#in(parent, (fd) => this.#removeLower(fd, this.#parentInode, nameOf(path), path));
     }

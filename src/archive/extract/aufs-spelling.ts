@@ -2,13 +2,12 @@
  * Whiteouts as AUFS reads them: a file `.wh.NAME`, and `.wh..wh..opq` in an opaque directory. Both NAME and its
  * whiteout in one branch make AUFS fail with EIO, so that the file's own entry takes its whiteout away.
  */
-import { statAt } from '../../sys/at.ts';
-import { S_IFDIR, S_IFMT } from '../../sys/files.ts';
+import { S_IFDIR } from '../../sys/files.ts';
 import { closeFd, errnos } from '../../sys/libc.ts';
 import { createFile, removeFile } from '../../sys/make-files.ts';
-import { AT_FDCWD } from '../../sys/mount-api.ts';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from '../tar/whiteouts.ts';
 import { must } from './attributes.ts';
+import { isMissingParent, look } from './look.ts';
 import { type Extraction, isUnder, join, keyOf, nameOf, parentOf, Spelling } from './spelling.ts';
 
 const PREFIX = Buffer.from(WHITEOUT_PREFIX);
@@ -36,9 +35,9 @@ export class AufsSpelling extends Spelling {
   }
 
   override whiteout(path: Uint8Array): void {
-    const stat = statAt(AT_FDCWD, path);
-    if (stat !== undefined) {
-      if ((stat.mode & S_IFMT) === S_IFDIR) this.replaced(path);
+    const found = look(path);
+    if (found !== undefined) {
+      if (found.type === S_IFDIR) this.replaced(path);
       return;
     }
     this.#whiteouts.add(keyOf(path));
@@ -59,13 +58,12 @@ export class AufsSpelling extends Spelling {
 
   #create(path: Uint8Array): void {
     let fd = createFile(path, 0o644);
-    if (fd === -errnos.ENOENT || fd === -errnos.ENOTDIR) {
+    if (isMissingParent(fd)) {
       this.#extraction.ensureParents(path);
       fd = createFile(path, 0o644);
     }
     if (fd === -errnos.EEXIST) return;
     closeFd(must(fd, 'make the whiteout', path));
-    this.#extraction.countInode();
   }
 }
 

@@ -1,14 +1,13 @@
 /** Makes names in the confined directory, whatever is in the way or missing above them. */
 import { TslayerError } from '../../errors.ts';
-import { statAt } from '../../sys/at.ts';
+import { S_IFDIR } from '../../sys/files.ts';
 import { errnos } from '../../sys/libc.ts';
-import { makeDirectory } from '../../sys/make-files.ts';
-import { AT_FDCWD } from '../../sys/mount-api.ts';
-import { isDirectory } from '../../sys/walk.ts';
+import { makeDirectory, setMode, setOwner } from '../../sys/make-files.ts';
 import { quote } from '../tar/bytes.ts';
 import { ApplySpelling } from './apply-spelling.ts';
 import { must } from './attributes.ts';
 import { AufsSpelling } from './aufs-spelling.ts';
+import { isMissingParent, look } from './look.ts';
 import { OverlaySpelling } from './overlay-spelling.ts';
 import { makeParents } from './parents.ts';
 import type { ExtractOptions } from './plan.ts';
@@ -21,7 +20,6 @@ const EPOCH = { seconds: 0, nanoseconds: 0 };
 export class Maker implements Extraction {
   readonly spelling: Spelling;
   readonly times: DirectoryTimes = new DirectoryTimes();
-  inodes = 0;
 
   constructor(options: ExtractOptions) {
     if (options.spelling === 'overlay') this.spelling = new OverlaySpelling(this, options.userxattr ?? false);
@@ -38,13 +36,16 @@ export class Maker implements Extraction {
       result = makeDirectory(path, mode);
     }
     if (result === -errnos.EEXIST) {
-      if (isDirectoryAt(path)) return false;
+      if (look(path)?.type === S_IFDIR) return false;
       inTheWay = true;
       this.#clear(path);
       result = makeDirectory(path, mode);
     }
     must(result, 'make the directory', path);
-    this.inodes++;
+    if (this.spelling.inheritsGroup) {
+      must(setOwner(path, 0, 0), 'chown', path);
+      must(setMode(path, mode), 'chmod', path);
+    }
     this.spelling.after(path, true);
     if (inTheWay) this.spelling.replaced(path);
     return true;
@@ -63,7 +64,6 @@ export class Maker implements Extraction {
       result = call();
     }
     if (result < 0) return result;
-    this.inodes++;
     this.spelling.after(path, false);
     return result;
   }
@@ -78,10 +78,6 @@ export class Maker implements Extraction {
     makeParents(path, (directory) => this.#implicit(directory));
   }
 
-  countInode(): void {
-    this.inodes++;
-  }
-
   #parentsOf(path: Uint8Array): void {
     this.ensureParents(path);
     this.spelling.before(path);
@@ -92,8 +88,8 @@ export class Maker implements Extraction {
    * known, except to `apply`, which finds it there and leaves it as it is.
    */
   #implicit(path: Uint8Array): boolean {
-    const stat = statAt(AT_FDCWD, path);
-    if (stat !== undefined && !this.spelling.isWhiteout(path)) return isDirectory(stat);
+    const found = look(path);
+    if (found !== undefined && !this.spelling.isWhiteout(path)) return found.type === S_IFDIR;
     if (this.directory(path, 0o755)) this.times.add(path, EPOCH);
     return true;
   }
@@ -102,13 +98,4 @@ export class Maker implements Extraction {
   #clear(path: Uint8Array): void {
     if (removeTree(path)) this.times.replaced = true;
   }
-}
-
-function isMissingParent(result: number): boolean {
-  return result === -errnos.ENOENT || result === -errnos.ENOTDIR || result === -errnos.ELOOP;
-}
-
-function isDirectoryAt(path: Uint8Array): boolean {
-  const stat = statAt(AT_FDCWD, path);
-  return stat !== undefined && isDirectory(stat);
 }

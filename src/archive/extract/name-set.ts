@@ -62,6 +62,6 @@ export class NameSet {
     }
     a = Math.imul(a ^ (a >>> 16) ^ b, 0xc2b2ae35);
     this.#high = (a ^ (a >>> 13)) >>> 0;
-    this.#low = ((b ^ (b >>> 16)) >>> 0) | 1;
+    this.#low = ((b ^ (b >>> 16)) | 1) >>> 0;
   }
 }

@@ -3,14 +3,15 @@
  * Documentation/filesystems/overlayfs.rst, "whiteouts and opaque directories".
  */
 import { TslayerError } from '../../errors.ts';
-import { O_DIRECTORY, O_RDONLY, openAt, statAt } from '../../sys/at.ts';
-import { S_IFCHR, S_IFDIR, S_IFMT } from '../../sys/files.ts';
+import { O_DIRECTORY, O_RDONLY, openAt } from '../../sys/at.ts';
+import { S_IFCHR, S_IFDIR } from '../../sys/files.ts';
 import { closeFd, errnos } from '../../sys/libc.ts';
 import { makeNode, removeFile } from '../../sys/make-files.ts';
 import { AT_FDCWD } from '../../sys/mount-api.ts';
 import { setXattrFd } from '../../sys/xattr.ts';
 import { quote } from '../tar/bytes.ts';
 import { must } from './attributes.ts';
+import { isMissingParent, look } from './look.ts';
 import { type Extraction, inside, isUnder, keyOf, parentOf, Spelling } from './spelling.ts';
 
 export class OverlaySpelling extends Spelling {
@@ -36,17 +37,16 @@ export class OverlaySpelling extends Spelling {
 
   override whiteout(path: Uint8Array): void {
     let result = makeNode(path, S_IFCHR, 0);
-    if (result === -errnos.ENOENT || result === -errnos.ENOTDIR) {
+    if (isMissingParent(result)) {
       this.#extraction.ensureParents(path);
       result = makeNode(path, S_IFCHR, 0);
     }
     if (result === -errnos.EEXIST) {
       // `.wh.X` beside X: X is this layer's, and the whiteout speaks of what lies below.
-      if (((statAt(AT_FDCWD, path)?.mode ?? 0) & S_IFMT) === S_IFDIR) this.replaced(path);
+      if (look(path)?.type === S_IFDIR) this.replaced(path);
       return;
     }
     must(result, 'make the whiteout', path);
-    this.#extraction.countInode();
     this.#whiteouts.add(keyOf(path));
   }
 
@@ -84,6 +84,6 @@ export class OverlaySpelling extends Spelling {
 }
 
 function isWhiteoutDevice(path: Uint8Array): boolean {
-  const stat = statAt(AT_FDCWD, path);
-  return stat !== undefined && (stat.mode & S_IFMT) === S_IFCHR && stat.deviceMajor === 0 && stat.deviceMinor === 0;
+  const found = look(path);
+  return found?.type === S_IFCHR && found.deviceMajor === 0 && found.deviceMinor === 0;
 }

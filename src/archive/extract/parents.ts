@@ -4,10 +4,11 @@
  * `usr/lib`). The slow way, taken once for each missing parent.
  */
 import { TslayerError } from '../../errors.ts';
-import { readlinkAt, statAt } from '../../sys/at.ts';
-import { S_IFDIR, S_IFLNK, S_IFMT } from '../../sys/files.ts';
+import { readlinkAt } from '../../sys/at.ts';
+import { S_IFDIR, S_IFLNK } from '../../sys/files.ts';
 import { AT_FDCWD } from '../../sys/mount-api.ts';
 import { quote } from '../tar/bytes.ts';
+import { look } from './look.ts';
 
 /** As many as the kernel follows. */
 const MAX_LINKS = 40;
@@ -23,7 +24,7 @@ export function makeParents(path: Uint8Array, make: (directory: Uint8Array) => b
       continue;
     }
     const next = Buffer.from([...current, part].join('/'), 'latin1');
-    const type = (statAt(AT_FDCWD, next)?.mode ?? 0) & S_IFMT;
+    const type = look(next)?.type;
     if (type === S_IFLNK) {
       if (++links > MAX_LINKS) throw new TslayerError('UNSAFE_LAYER', `${quote(path)}: too many symbolic links`);
       const target = readlinkAt(AT_FDCWD, next);

@@ -33,7 +33,6 @@ import { OpenFile } from './open-file.ts';
 import type { ExtractOptions } from './plan.ts';
 import { Warnings } from './warnings.ts';
 
-const BLOCK = 4096;
 const ROOT = Buffer.from('.');
 const EPOCH = { seconds: 0, nanoseconds: 0 };
 
@@ -44,7 +43,7 @@ class ExtractSink implements LayerSink {
   readonly #warnings = new Warnings();
   readonly #late = new LateAttributes(this.#warnings);
   #file: OpenFile | undefined;
-  #bytes = 0;
+  #rootEntry = false;
 
   constructor(options: ExtractOptions) {
     this.#options = options;
@@ -91,7 +90,8 @@ class ExtractSink implements LayerSink {
     } catch (error) {
       throw asTslayerError(error, 'cannot finish the layer');
     }
-    return { bytes: this.#bytes, inodes: this.#maker.inodes, warnings: this.#warnings.list };
+    // What the file system made of it is for the driver to count.
+    return { bytes: 0, inodes: 0, rootEntry: this.#rootEntry, warnings: this.#warnings.list };
   }
 
   close(): void {
@@ -127,7 +127,6 @@ class ExtractSink implements LayerSink {
     );
     const chown = entry.uid !== 0 || entry.gid !== 0 || this.#maker.spelling.inheritsGroup;
     this.#file = new OpenFile(fd, entry, chown);
-    this.#bytes += Math.ceil(entry.storedSize / BLOCK) * BLOCK;
     if (this.#file.complete) this.#finishFile(this.#file);
   }
 
@@ -138,6 +137,7 @@ class ExtractSink implements LayerSink {
 
   #directory(entry: TarEntry): void {
     const path = entry.path.length === 0 ? ROOT : entry.path;
+    if (path === ROOT) this.#rootEntry = true;
     const maker = this.#maker;
     if (path !== ROOT && maker.directory(path, entry.mode & 0o1777)) {
       const xattrs = entry.xattrs.length === 0 ? entry.xattrs : entry.xattrs.filter((xattr) => !isDefaultAcl(xattr));
@@ -148,7 +148,6 @@ class ExtractSink implements LayerSink {
     }
     this.#late.add(entry);
     maker.times.add(entry.path, entry.mtime, entry.atime);
-    this.#bytes += BLOCK;
   }
 
   #link({ path, linkname }: TarEntry): void {
@@ -159,10 +158,6 @@ class ExtractSink implements LayerSink {
       return result === -errnos.EEXIST && isSameFile(path, linkname) ? 0 : result;
     };
     const result = maker.spelling.isWhiteout(linkname) ? -errnos.ENOENT : maker.file(path, link);
-    if (result >= 0) {
-      maker.inodes--;
-      return;
-    }
     if (result === -errnos.ENOENT || result === -errnos.EPERM || result === -errnos.ENOTDIR) {
       const why = result === -errnos.EPERM ? 'which cannot be linked to' : 'which the layer does not have before it';
       throw new TslayerError('MALFORMED', `${quote(path)}: hard link to ${quote(linkname)}, ${why}`);

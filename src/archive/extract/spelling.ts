@@ -9,7 +9,6 @@ export interface Extraction {
   ensureDirectory(path: Uint8Array): void;
   /** The directories above. */
   ensureParents(path: Uint8Array): void;
-  countInode(): void;
 }
 
 export abstract class Spelling {

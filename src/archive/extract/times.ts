@@ -3,11 +3,10 @@
  * A million directories are kept as columns, not as objects.
  */
 
-import { statAt } from '../../sys/at.ts';
-import { S_IFDIR, S_IFMT } from '../../sys/files.ts';
+import { S_IFDIR } from '../../sys/files.ts';
 import { setFileTimes } from '../../sys/make-files.ts';
-import { AT_FDCWD } from '../../sys/mount-api.ts';
 import type { Timestamp } from '../entry.ts';
+import { look } from './look.ts';
 
 export class DirectoryTimes {
   #paths = new Uint8Array(1 << 12);
@@ -52,7 +51,7 @@ export class DirectoryTimes {
 const ROOT = Buffer.from('.');
 
 function isDirectory(path: Uint8Array): boolean {
-  return path.length === 0 || ((statAt(AT_FDCWD, path)?.mode ?? 0) & S_IFMT) === S_IFDIR;
+  return path.length === 0 || look(path)?.type === S_IFDIR;
 }
 
 function grown<T extends Uint8Array | Uint32Array | Float64Array>(from: T, to: T): T {
