@@ -2,8 +2,16 @@
  * The blob store on disk: blobs/ALGORITHM/HEX for what is whole and verified, ingest/ALGORITHM-HEX for what is not
  * yet (see file-ingest.ts). A blob's life: temp → hash while writing → fdatasync → rename → fsync of the directory.
  */
-import { createReadStream, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import {
+  createReadStream,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asTslayerError, TslayerError, throwIfAborted } from '../errors.ts';
@@ -138,8 +146,7 @@ export class FileBlobStore implements BlobStore {
 
   async *list(): AsyncIterable<BlobInfo> {
     for (const algorithm of ['sha256', 'sha512']) {
-      const names = await readdir(`${this.#paths.blobs}/${algorithm}`).catch(noneWhenMissing);
-      for (const name of names) {
+      for (const name of namesIn(`${this.#paths.blobs}/${algorithm}`)) {
         const digest = `${algorithm}:${name}`;
         const info = isDigest(digest) ? this.stat(digest) : undefined;
         if (info) yield info;
@@ -149,7 +156,7 @@ export class FileBlobStore implements BlobStore {
 
   /** Partial blobs that an earlier process left or another one is writing. */
   async *listPartial(): AsyncIterable<BlobInfo & { readonly modifiedAt: number; readonly bytesOnDisk: number }> {
-    for (const name of await readdir(this.#paths.ingest).catch(noneWhenMissing)) {
+    for (const name of namesIn(this.#paths.ingest)) {
       const digest = name.replace('-', ':');
       const found = isDigest(digest) && statSync(`${this.#paths.ingest}/${name}`, { throwIfNoEntry: false });
       if (found) yield { digest, size: found.size, modifiedAt: found.mtimeMs, bytesOnDisk: found.blocks * 512 };
@@ -196,7 +203,11 @@ export class FileBlobStore implements BlobStore {
   }
 }
 
-function noneWhenMissing(error: NodeJS.ErrnoException): string[] {
-  if (error.code === 'ENOENT') return [];
-  throw asTslayerError(error, 'cannot list blobs');
+function namesIn(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch (error) {
+    if (!existsSync(directory)) return [];
+    throw asTslayerError(error, 'cannot list blobs');
+  }
 }

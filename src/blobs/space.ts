@@ -1,6 +1,5 @@
 /** Free space: looked at before a write begins and while it goes on, so that a disk is never filled to the last byte. */
 import { statfsSync } from 'node:fs';
-import prettyBytes from 'pretty-bytes';
 import { TslayerError } from '../errors.ts';
 
 /** Left free for the metadata, which must be able to say that the rest was full. Bytes. */
@@ -15,8 +14,12 @@ export function freeBytes(directory: string): number {
 export function requireSpace(directory: string, bytes: number, what: string): void {
   const free = freeBytes(directory);
   if (free >= bytes + RESERVE_BYTES) return;
-  const have = prettyBytes(Math.max(0, free - RESERVE_BYTES));
-  throw new TslayerError('NO_SPACE', `${what} needs ${prettyBytes(bytes)}, ${directory} has ${have} free`, {
+  const have = inMegabytes(Math.max(0, free - RESERVE_BYTES));
+  throw new TslayerError('NO_SPACE', `${what} needs ${inMegabytes(bytes)}, ${directory} has ${have} free`, {
     hint: 'remove images with rmi, collect with gc, or put the store elsewhere with --root',
   });
+}
+
+function inMegabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
 }

@@ -8,9 +8,7 @@ import { isTslayerError } from '../errors.ts';
 import { listSessions, takeSession } from '../layers/session.ts';
 import type { LeaseRow } from '../metadata/leases.ts';
 import type { StorePaths } from '../store-layout.ts';
-import { removeGarbage } from './collect.ts';
 import type { StoreContext } from './context.ts';
-import { endLease } from './lease.ts';
 
 /** Sweeps dead sessions and expired leases. Two directory listings and two queries when there is nothing to do. */
 export async function sweepCrashed(context: StoreContext): Promise<void> {
@@ -22,7 +20,10 @@ export async function sweepCrashed(context: StoreContext): Promise<void> {
   for (const session of sessions) {
     if (session !== context.session.openId) await sweepSession(context, session);
   }
-  for (const lease of expiredLeases(context)) await endLease(context, lease.id, { collect: true });
+  const expired = context.metadata.leases.expired(Date.now());
+  if (expired.length === 0) return;
+  const { endLease } = await import('./lease.ts');
+  for (const lease of expired) await endLease(context, lease.id, { collect: true });
 }
 
 /** Removes what a session left, unless it lives. */
@@ -30,6 +31,7 @@ async function sweepSession(context: StoreContext, session: string): Promise<voi
   const { metadata, paths } = context;
   using taken = await takeSession(paths, session);
   if (taken === undefined) return;
+  const { removeGarbage } = await import('./collect.ts');
   try {
     await removeGarbage(context, metadata.garbage.bySession(session));
   } catch (error) {
@@ -59,10 +61,6 @@ async function sweepLocks({ locks }: StorePaths): Promise<void> {
 /** The lease of a dead session ends by time; one that never would is over now. */
 function outlive({ metadata }: StoreContext, lease: LeaseRow): void {
   metadata.leases.put({ ...lease, session: null, expiresAt: lease.expiresAt ?? Date.now() });
-}
-
-function expiredLeases({ metadata }: StoreContext): LeaseRow[] {
-  return metadata.leases.expired(Date.now());
 }
 
 /** Scratch files are named after the session that they belong to. */
