@@ -3,6 +3,7 @@
  * into PAX records, so that no value is cut. pax(1), GNU tar's "PAX 1.0" for sparse files, OCI layer.md.
  */
 import type { EntryType, TarEntry } from '../../src/archive/entry.ts';
+import { encodeSchilyName } from '../../src/archive/tar/xattrs.ts';
 import type { Change } from '../driver.ts';
 
 /** An entry with its stored bytes, or a whiteout (`deleted`), or a directory's opaque mark. */
@@ -88,7 +89,8 @@ function recordsOf(entry: TarEntry, stored: number): PaxRecord[] {
     ...(entry.type === 'file' ? [text('size', stored)] : []),
     ...(entry.segments === undefined ? [] : sparse),
     ...entry.xattrs.map(
-      ({ name: xattr, value }) => [`SCHILY.xattr.${Buffer.from(xattr).toString('latin1')}`, value] as const,
+      ({ name: xattr, value }) =>
+        [`SCHILY.xattr.${encodeSchilyName(Buffer.from(xattr).toString('latin1'))}`, value] as const,
     ),
   ];
 }

@@ -11,6 +11,8 @@
 import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
+import { type MountInfo, readMountInfo } from '../../src/mounts/mountinfo.ts';
+import { findUser } from '../../src/mounts/users.ts';
 import { hasErrno } from '../../src/sys/libc.ts';
 import { type FileLock, tryLock } from '../../src/sys/locks.ts';
 import type { LayerId, Usage } from '../driver.ts';
@@ -28,9 +30,12 @@ export interface Draft {
   discard(): Promise<void>;
 }
 
+const MOUNT_TABLE_MS = 20;
+
 export class Directories {
   readonly path: string;
   #removals = 0;
+  #mounts: { readonly table: readonly MountInfo[]; readonly readAt: number } | undefined;
 
   private constructor(path: string) {
     this.path = path;
@@ -93,9 +98,25 @@ export class Directories {
     };
   }
 
-  /** The name is gone when the first `await` returns control; the deletion follows. */
+  /**
+   * The name is gone when the first `await` returns control; the deletion follows.
+   *
+   * @throws TslayerError IN_USE while it is mounted where this process can see it. Layers below a mount that vanish
+   *   are undefined behaviour; whoever keeps the books should not get this far.
+   */
   async remove(id: LayerId): Promise<void> {
+    // A table that is a moment old may still have a mount that is gone.
+    const user = findUser(this.of(id), this.#mountTable()) && findUser(this.of(id));
+    if (user) throw new TslayerError('IN_USE', `layer ${id} is mounted at ${user.mountPoint}`);
     await this.#discard(this.of(id));
+  }
+
+  /** Read anew after a moment: an image's layers are removed one after the other. */
+  #mountTable(): readonly MountInfo[] {
+    const now = performance.now();
+    if (!this.#mounts || now - this.#mounts.readAt > MOUNT_TABLE_MS)
+      this.#mounts = { table: readMountInfo(), readAt: now };
+    return this.#mounts.table;
   }
 
   async #discard(path: string): Promise<void> {

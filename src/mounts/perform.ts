@@ -12,6 +12,7 @@ import { type KernelFeatures, kernelFeatures, refusesDetachedLayers } from './ke
 import { lockSync } from './lock.ts';
 import type { Mount } from './mount.ts';
 import { Stages } from './stages.ts';
+import { requireOwnUpper } from './users.ts';
 
 export interface PerformOptions {
   /**
@@ -38,6 +39,7 @@ export function performMounts(mounts: readonly Mount[], target: string, options:
   throwIfAborted(options.signal);
   const path = mounts.find((mount) => mount.lock !== undefined)?.lock;
   using _lock = path === undefined ? undefined : lockSync(path);
+  requireOwnUpper(mounts);
   const kernel = { ...kernelFeatures(), ...options.kernel };
   try {
     performOn(kernel, mounts, target, options);

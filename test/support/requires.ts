@@ -12,13 +12,18 @@ export type Requirement = () => string | undefined;
 
 /** Skips the test with the first reason found; false means that the test must return. */
 export function requires(t: TestContext, ...requirements: readonly Requirement[]): boolean {
+  const reason = missing(...requirements);
+  if (reason !== undefined) t.skip(reason);
+  return reason === undefined;
+}
+
+/** The first reason why something cannot run here; for suites that skip by themselves. */
+export function missing(...requirements: readonly Requirement[]): string | undefined {
   for (const requirement of requirements) {
     const reason = requirement();
-    if (reason === undefined) continue;
-    t.skip(reason);
-    return false;
+    if (reason !== undefined) return reason;
   }
-  return true;
+  return undefined;
 }
 
 export const root: Requirement = () => (process.getuid?.() === 0 ? undefined : 'needs root');

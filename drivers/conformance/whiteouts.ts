@@ -1,0 +1,125 @@
+/** Layers over layers: what hides what, in every order that tars come in. OCI layer.md, "Whiteouts". */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { dir, file, hardlink, opaque, symlink, whiteout } from './items.ts';
+import type { Kit } from './kit.ts';
+import type { Part } from './suite.ts';
+
+/** Paths of a view, directories with a slash, the root left out. */
+async function paths(kit: Kit, stack: readonly string[]): Promise<string[]> {
+  const records = await kit.view(stack);
+  return records.filter(({ path }) => path !== '').map(({ path, type }) => (type === 'directory' ? `${path}/` : path));
+}
+
+const BASE = [dir('d'), file('d/a', 'a'), file('d/b', 'b'), dir('d/sub'), file('d/sub/x', 'x'), file('f', 'f')];
+
+export const whiteouts: Part = {
+  async 'no layers at all are an empty directory'(kit) {
+    assert.deepEqual(await paths(kit, []), []);
+    const { id, path } = await kit.work([]);
+    assert.deepEqual(readdirSync(path), []);
+    assert.deepEqual(await kit.changes(id, []), []);
+  },
+
+  async 'a layer without entries changes nothing'(kit) {
+    const base = await kit.stack(BASE);
+    assert.deepEqual(await kit.view(await kit.layer([], base)), await kit.view(base));
+  },
+
+  async 'the upper of two files is seen, and both layers of a directory'(kit) {
+    const stack = await kit.stack(BASE, [dir('d'), file('d/b', 'upper'), file('d/c', 'c')]);
+    assert.deepEqual(await paths(kit, stack), ['d/', 'd/a', 'd/b', 'd/c', 'd/sub/', 'd/sub/x', 'f']);
+    const target = await kit.mount(undefined, stack);
+    assert.equal(readFileSync(join(target, 'd/b'), 'utf8'), 'upper');
+  },
+
+  async 'a whiteout hides a file; another one hides a directory with all its content'(kit) {
+    const stack = await kit.stack(BASE, [dir('d'), whiteout('d/a'), whiteout('d/sub')]);
+    assert.deepEqual(await paths(kit, stack), ['d/', 'd/b', 'f']);
+    assert.deepEqual(await paths(kit, await kit.layer([whiteout('d')], stack)), ['f']);
+  },
+
+  async 'a whiteout of nothing leaves nothing to see'(kit) {
+    const stack = await kit.stack(BASE, [dir('new'), whiteout('new/nothing'), whiteout('nothing'), file('new/x')]);
+    assert.deepEqual(await paths(kit, stack), ['d/', 'd/a', 'd/b', 'd/sub/', 'd/sub/x', 'f', 'new/', 'new/x']);
+    const first = await kit.stack([dir('new'), whiteout('new/nothing'), whiteout('nothing')]);
+    assert.deepEqual(await paths(kit, first), ['new/']);
+    const { path } = await kit.work(first);
+    assert.deepEqual(readdirSync(path), ['new']);
+    assert.deepEqual(readdirSync(join(path, 'new')), []);
+  },
+
+  async 'what was hidden stays hidden when a later layer makes it anew'(kit) {
+    const stack = await kit.stack(BASE, [whiteout('d')], [dir('d'), file('d/new', 'n')]);
+    assert.deepEqual(await paths(kit, stack), ['d/', 'd/new', 'f']);
+  },
+
+  async 'a whiteout beside a file of the same name speaks of the layers below, in both orders'(kit) {
+    const base = await kit.stack(BASE);
+    const before = await kit.layer(
+      [dir('d'), whiteout('d/a'), file('d/a', 'new'), whiteout('d/sub'), dir('d/sub')],
+      base,
+    );
+    const after = await kit.layer(
+      [dir('d'), file('d/a', 'new'), whiteout('d/a'), dir('d/sub'), whiteout('d/sub')],
+      base,
+    );
+    assert.deepEqual(await paths(kit, before), ['d/', 'd/a', 'd/b', 'd/sub/', 'f']);
+    assert.deepEqual(await kit.view(after), await kit.view(before));
+    assert.equal(readFileSync(join(await kit.mount(undefined, after), 'd/a'), 'utf8'), 'new');
+  },
+
+  async 'an opaque directory hides what is below it, before its siblings or after them'(kit) {
+    const base = await kit.stack(BASE);
+    const before = await kit.layer([dir('d'), opaque('d'), file('d/n'), dir('d/sub'), file('d/sub/y')], base);
+    const after = await kit.layer([dir('d'), file('d/n'), dir('d/sub'), file('d/sub/y'), opaque('d')], base);
+    assert.deepEqual(await paths(kit, before), ['d/', 'd/n', 'd/sub/', 'd/sub/y', 'f']);
+    assert.deepEqual(await kit.view(after), await kit.view(before));
+  },
+
+  async 'a whiteout inside an opaque directory hides nothing and is not seen'(kit) {
+    const stack = await kit.stack(BASE, [dir('d'), opaque('d'), whiteout('d/a'), whiteout('d/zzz'), file('d/n')]);
+    assert.deepEqual(await paths(kit, stack), ['d/', 'd/n', 'f']);
+  },
+
+  async 'an opaque root hides all layers below'(kit) {
+    const stack = await kit.stack(BASE, [opaque(''), file('only')]);
+    assert.deepEqual(await paths(kit, stack), ['only']);
+    const { path } = await kit.work(await kit.layer([file('more')], stack));
+    assert.deepEqual(readdirSync(path).sort(), ['more', 'only']);
+  },
+
+  async 'a file takes the place of a directory, and a directory that of a file'(kit) {
+    const stack = await kit.stack(BASE, [file('d', 'now a file'), dir('f'), file('f/x')]);
+    assert.deepEqual(await paths(kit, stack), ['d', 'f/', 'f/x']);
+    const back = await kit.layer([dir('d'), file('f', 'again')], stack);
+    assert.deepEqual(await paths(kit, back), ['d/', 'f']);
+  },
+
+  async 'a link takes the place of a directory'(kit) {
+    const stack = await kit.stack(BASE, [dir('elsewhere'), symlink('d', 'elsewhere')]);
+    assert.deepEqual(await paths(kit, stack), ['d', 'elsewhere/', 'f']);
+  },
+
+  async 'within one layer the later of two entries counts'(kit) {
+    const stack = await kit.stack([file('x', 'first'), file('x', 'second'), dir('y'), file('y/in'), file('y', 'file')]);
+    assert.deepEqual(await paths(kit, stack), ['x', 'y']);
+    assert.equal(readFileSync(join(await kit.mount(undefined, stack), 'x'), 'utf8'), 'second');
+  },
+
+  async 'a replaced name leaves the other names of its hard link alone'(kit) {
+    const stack = await kit.stack([file('a', 'one'), hardlink('b', 'a'), hardlink('c', 'b'), file('a', 'two')]);
+    const target = await kit.mount(undefined, stack);
+    assert.deepEqual(
+      ['a', 'b', 'c'].map((name) => readFileSync(join(target, name), 'utf8')),
+      ['two', 'one', 'one'],
+    );
+  },
+
+  async 'names that begin like a whiteout are refused where they would delete more than they say'(kit) {
+    for (const bad of ['', '.', '..']) {
+      await assert.rejects(kit.layer([file(`d/.wh.${bad}`)]), { code: 'UNSAFE_LAYER' });
+    }
+  },
+};
