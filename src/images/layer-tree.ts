@@ -8,6 +8,8 @@ import { TslayerError } from '../errors.ts';
 /** A file's attributes. All names of a hard-linked file share one object. */
 export interface FileInfo {
   readonly entry: TarEntry;
+  /** Of a file's stored bytes, where an index told: other sums are other bytes, equal ones prove nothing. */
+  readonly crc32?: number | undefined;
   /** Names it has in its layer. */
   links: number;
 }
@@ -41,7 +43,7 @@ export function bytesOf(name: string): Buffer {
 export class LayerTree {
   readonly root: LayerNode = newDirectory();
 
-  entry(entry: TarEntry): void {
+  entry(entry: TarEntry, crc32?: number): void {
     const path = byteString(entry.path);
     if (path === '') {
       this.root.info = { entry, links: 1 };
@@ -56,7 +58,7 @@ export class LayerTree {
     const keeps = entry.type === 'directory' && before?.children !== undefined;
     if (!keeps) unlink(before);
     parent.set(name, {
-      info: { entry, links: 1 },
+      info: { entry, crc32, links: 1 },
       // A whiteout of the same layer stays: what lies below it is hidden, and so a directory is opaque.
       whiteout: before?.whiteout ?? false,
       opaque: keeps ? before.opaque : false,

@@ -1,6 +1,9 @@
 /** The file trees of layers, each read once: from the index that was kept when it was unpacked, else from its blob. */
+import { readLayerIndex } from '../archive/layer-index/reader.ts';
 import type { LayerSink } from '../archive/sink.ts';
+import { isTslayerError } from '../errors.ts';
 import type { OperationOptions } from '../progress.ts';
+import { layerIndexPath } from '../store-layout.ts';
 import type { StoreContext } from './context.ts';
 import type { ImageLayer, StoredImage } from './image-layers.ts';
 import { LayerTree } from './layer-tree.ts';
@@ -22,7 +25,7 @@ export class LayerTrees {
   tree(layer: ImageLayer): Promise<LayerTree> {
     const known = this.#trees.get(layer.diffId);
     if (known) return known;
-    const loading = this.#fromBlob(layer);
+    const loading = this.#load(layer);
     this.#trees.set(layer.diffId, loading);
     return loading;
   }
@@ -36,11 +39,33 @@ export class LayerTrees {
     return mergeLayers(await this.trees(image.layers), onHidden);
   }
 
+  /** An index that is missing or damaged is no loss: the blob has all of it. */
+  async #load(layer: ImageLayer): Promise<LayerTree> {
+    const { row } = layer;
+    if (!row?.indexed) return this.#fromBlob(layer);
+    try {
+      return treeOfIndex(layerIndexPath(this.#context.paths, row.id));
+    } catch (error) {
+      if (isTslayerError(error, 'NOT_FOUND') || isTslayerError(error, 'MALFORMED')) return this.#fromBlob(layer);
+      throw error;
+    }
+  }
+
   async #fromBlob(layer: ImageLayer): Promise<LayerTree> {
     const tree = new LayerTree();
     await readLayer(this.#context, layer, treeSink(tree), { signal: this.#options.signal });
     return tree;
   }
+}
+
+function treeOfIndex(path: string): LayerTree {
+  const tree = new LayerTree();
+  for (const record of readLayerIndex(path)) {
+    if (record.kind === 'entry') tree.entry(record.entry, record.crc32);
+    else if (record.kind === 'opaque') tree.opaque(record.path);
+    else tree.whiteout(record.path);
+  }
+  return tree;
 }
 
 function treeSink(tree: LayerTree): LayerSink {
