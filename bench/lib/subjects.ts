@@ -29,14 +29,14 @@ const needs =
     return missing.length === 0 ? undefined : `not installed: ${missing.join(', ')}`;
   };
 
-const podman: Subject = {
-  name: 'podman overlay',
+const podman = (storage: 'overlay' | 'vfs'): Subject => ({
+  name: `podman ${storage}`,
   missing: needs('podman'),
   async start(disk) {
     const directories = ['root', 'run', 'tmp'].map((name) => join(disk, name));
     for (const directory of directories) mkdirSync(directory);
     const [root, run, tmp] = directories as [string, string, string];
-    const base = ['podman', '--root', root, '--runroot', run, '--storage-driver', 'overlay', '--tmpdir', tmp];
+    const base = ['podman', '--root', root, '--runroot', run, '--storage-driver', storage, '--tmpdir', tmp];
     const argv = [...base, '--events-backend', 'none'];
     const env = { TMPDIR: tmp };
     const reference = (address: string, image: string): string => `${address}/${image}:latest`;
@@ -49,7 +49,7 @@ const podman: Subject = {
       remove: (address, image) => ({ argv: [...argv, 'rmi', '-f', reference(address, image)], env }),
     };
   },
-};
+});
 
 /** Starts a daemon in the group and waits for its socket. It ends with the group. */
 async function daemon(meter: Meter, argv: readonly string[], socket: string, env?: NodeJS.ProcessEnv): Promise<void> {
@@ -86,13 +86,13 @@ const containerd: Subject = {
   },
 };
 
-const docker: Subject = {
-  name: 'docker overlay2',
+const docker = (storage: 'overlay2' | 'vfs'): Subject => ({
+  name: `docker ${storage}`,
   missing: needs('dockerd', 'containerd'),
   async start(disk, meter) {
     const socket = join(disk, 'docker.sock');
     const daemonArgs = ['--data-root', join(disk, 'root'), '--exec-root', join(disk, 'exec')];
-    const quiet = ['--iptables=false', '--ip-masq=false', '--bridge=none', '--storage-driver', 'overlay2'];
+    const quiet = ['--iptables=false', '--ip-masq=false', '--bridge=none', '--storage-driver', storage];
     const files = ['--pidfile', join(disk, 'pid'), '--host', `unix://${socket}`];
     await daemon(meter, ['dockerd', ...daemonArgs, ...quiet, ...files], socket, { TMPDIR: disk });
     // Debian's client where a newer one, which the daemon does not understand, comes first on PATH.
@@ -104,7 +104,7 @@ const docker: Subject = {
       remove: (address, image) => ({ argv: [...argv, 'rmi', `${address}/${image}:latest`] }),
     };
   },
-};
+});
 
 async function answering(meter: Meter, argv: readonly string[]): Promise<void> {
   for (let tries = 0; ; tries++) {
@@ -152,7 +152,7 @@ const pipeline: Subject = {
   },
 };
 
-const PROJECT = resolve(import.meta.dirname, '../..');
+const PROJECT = process.env.TSLAYER_BENCH_PROJECT ?? resolve(import.meta.dirname, '../..');
 
 function tslayer(driver: string, durability: 'layer' | 'none'): Subject {
   const built = join(PROJECT, 'dist/src/cli/main.js');
@@ -179,9 +179,16 @@ export const SUBJECTS: Readonly<Record<string, Subject>> = {
   erofs: tslayer('erofs', 'none'),
   'erofs-synced': tslayer('erofs', 'layer'),
   overlayfs: tslayer('overlayfs', 'none'),
-  podman,
+  podman: podman('overlay'),
   containerd,
-  docker,
+  docker: docker('overlay2'),
   umoci,
   pipeline,
+};
+
+/** Those that make a full copy of each layer: slow to pull, and only of interest for their disk use. */
+export const COPYING: Readonly<Record<string, Subject>> = {
+  vfs: tslayer('vfs', 'none'),
+  'podman-vfs': podman('vfs'),
+  'docker-vfs': docker('vfs'),
 };

@@ -35,8 +35,12 @@ export function visibleLayers(layers: LayerFiles, stack: Stack): Layer[] {
     visible.push({ id, file });
     if (file.opaqueRoot) break;
   }
-  if (visible.length <= MAX_LOWER) return visible;
-  throw new TslayerError('UNSUPPORTED', `${visible.length} layers: overlayfs mounts at most ${MAX_LOWER}`, {
+  return visible;
+}
+
+function requireFew(layers: readonly Layer[]): void {
+  if (layers.length <= MAX_LOWER) return;
+  throw new TslayerError('UNSUPPORTED', `${layers.length} layers: overlayfs mounts at most ${MAX_LOWER}`, {
     hint: 'unpack this image with --driver vfs, which has no such limit',
   });
 }
@@ -56,6 +60,7 @@ export function mountsOf(
 ): readonly Mount[] {
   const idmap = request.userNamespaceFd === undefined ? [] : [`idmap=/proc/self/fd/${request.userNamespaceFd}`];
   const layers = visibleLayers(context.layers, stack);
+  requireFew(layers);
   const stages = layers.map(({ id: stage, file }) => ({ ...imageMount(context, file, idmap), stage }));
   const lowers = layers.map((layer) => `stage:${layer.id}`);
   if (id !== undefined && idmap.length > 0) {
