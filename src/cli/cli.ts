@@ -68,7 +68,7 @@ export class Cli implements AsyncDisposable {
    */
   async working<T>(work: (options: OperationOptions, settle: () => void) => Promise<T>): Promise<T> {
     const { openProgress } = await import('./progress/view.ts');
-    const view = openProgress(this.output);
+    const view = await openProgress(this.output);
     try {
       return await work({ signal: this.signal, onProgress: view.onProgress }, () => view.finish());
     } finally {

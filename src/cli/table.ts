@@ -1,32 +1,26 @@
 /** Tables without lines, as docker prints them: easy to read, easy to cut(1). */
-import Table from 'cli-table3';
 import { printable } from './format.ts';
 
-const NO_LINES = {
-  top: '',
-  'top-mid': '',
-  'top-left': '',
-  'top-right': '',
-  bottom: '',
-  'bottom-mid': '',
-  'bottom-left': '',
-  'bottom-right': '',
-  left: '',
-  'left-mid': '',
-  mid: '',
-  'mid-mid': '',
-  right: '',
-  'right-mid': '',
-  middle: '   ',
-};
+const GAP = '   ';
 
+/** Columns are as wide as their widest cell; a line ends after its last word. */
 export function renderTable(headers: readonly string[], rows: readonly (readonly string[])[]): string {
-  const table = new Table({
-    head: [...headers],
-    chars: NO_LINES,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0, compact: true },
-  });
-  for (const row of rows) table.push(row.map(printable));
-  // Each line ends after its last word: no trailing blanks.
-  return `${table.toString().replace(/ +$/gm, '')}\n`;
+  const lines = [headers, ...rows].map((row) => row.map(printable));
+  const widths = headers.map((_, column) => Math.max(...lines.map((row) => widthOf(row[column] ?? ''))));
+  const text = lines.map((row) =>
+    row
+      .map((cell, column) => pad(cell, widths[column] ?? 0))
+      .join(GAP)
+      .trimEnd(),
+  );
+  return `${text.join('\n')}\n`;
+}
+
+function pad(cell: string, width: number): string {
+  return cell + ' '.repeat(width - widthOf(cell));
+}
+
+/** Characters, not UTF-16 units. */
+function widthOf(text: string): number {
+  return [...text].length;
 }

@@ -5,7 +5,6 @@
  * an address: a digest with a slash in it once escaped a store (CVE-2024-3727).
  */
 import { createHash } from 'node:crypto';
-import ssri from 'ssri';
 import { TslayerError } from '../errors.ts';
 
 declare const brand: unique symbol;
@@ -49,21 +48,6 @@ export function hexOf(digest: Digest | DiffID | ChainID): string {
 
 export function digestOf(bytes: Uint8Array | string, algorithm: Algorithm = 'sha256'): Digest {
   return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}` as Digest;
-}
-
-/** The digest as Subresource Integrity (`sha256-base64`), the form that npm's tools speak. */
-export function toIntegrity(digest: Digest | DiffID): string {
-  return ssri.fromHex(hexOf(digest), algorithmOf(digest)).toString();
-}
-
-/** Reads Subresource Integrity (the strongest hash that OCI knows) as a digest. */
-export function fromIntegrity(integrity: string): Digest {
-  const parsed = ssri.parse(integrity);
-  for (const algorithm of ['sha512', 'sha256'] as const) {
-    const hash = parsed?.[algorithm]?.[0];
-    if (hash) return parseDigest(`${algorithm}:${Buffer.from(hash.digest, 'base64').toString('hex')}`);
-  }
-  throw new TslayerError('MALFORMED', `no sha256 or sha512 in integrity ${JSON.stringify(integrity.slice(0, 160))}`);
 }
 
 /** Bytes held in memory (manifests, configs) checked against their name. */

@@ -31,7 +31,7 @@ describe('the command line', () => {
   });
 
   const wrong: [string, string[], RegExp][] = [
-    ['an unknown command', ['srve'], /^tslayer: unknown command "srve"\nhint: did you mean serve\?\n$/],
+    ['an unknown command', ['serv'], /^tslayer: unknown command "serv"\nhint: did you mean serve\?\n$/],
     [
       'an unknown option',
       ['serve', '--prot', '1'],

@@ -1,21 +1,21 @@
-/** What shows an operation's progress, chosen by where the output goes. */
+/** What shows an operation's progress, chosen by where the output goes; only that one is loaded. */
 import type { OnProgress } from '../../progress.ts';
 import type { Output } from '../output.ts';
-import { LiveView } from './live.ts';
-import { NdjsonView } from './ndjson.ts';
-import { PlainView } from './plain.ts';
 
 export interface ProgressView {
   readonly onProgress: OnProgress;
-  /** Leaves the terminal as a plain line-writer would; called on success and on failure. */
+  /** Leaves the terminal as a plain line-writer would; idempotent. */
   finish(): void;
 }
 
 const SILENT: ProgressView = { onProgress: () => undefined, finish: () => undefined };
 
-export function openProgress(output: Output): ProgressView {
+export async function openProgress(output: Output): Promise<ProgressView> {
   const { json, quiet } = output.options;
-  if (json) return new NdjsonView(output);
+  if (json) return new (await import('./ndjson.ts')).NdjsonView(output);
   if (quiet || !output.shows('info')) return SILENT;
-  return process.stderr.isTTY && process.env.TERM !== 'dumb' ? new LiveView(output) : new PlainView(output);
+  const isTerminal = process.stderr.isTTY && process.env.TERM !== 'dumb';
+  return isTerminal
+    ? new (await import('./live.ts')).LiveView(output)
+    : new (await import('./plain.ts')).PlainView(output);
 }
