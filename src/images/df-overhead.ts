@@ -27,6 +27,7 @@ export async function overheadOf({ paths }: StoreContext): Promise<Overhead> {
   const own = STORE_DIRECTORIES.map((name) => paths[name]);
   const algorithms = readdirSync(paths.blobs).map((name) => join(paths.blobs, name));
   const rest = amountOf([paths.root, paths.ociLayout, paths.index, ...own, ...algorithms]);
+  for (const name of driverOwn(paths.layers)) addAmount(rest, treeOf(join(paths.layers, name)));
   for (const directory of [paths.locks, paths.sessions, paths.tmp, paths.mounts, paths.run]) {
     addAmount(rest, contentOf(directory));
   }
@@ -44,20 +45,36 @@ function amountOf(paths: readonly string[]): Amount {
   return sum;
 }
 
+function treeOf(path: string): Amount {
+  const sum = amountOf([path]);
+  addAmount(sum, contentOf(path));
+  return sum;
+}
+
 /** All below a directory, without what is mounted there. */
 function contentOf(directory: string): Amount {
   const sum: Amount = { bytes: 0, inodes: 0 };
-  const device = lstatSync(directory, { throwIfNoEntry: false })?.dev;
-  if (device === undefined) return sum;
+  const found = lstatSync(directory, { throwIfNoEntry: false });
+  if (!found?.isDirectory()) return sum;
+  const device = found.dev;
   const pending = [directory];
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     for (const entry of readdirSync(next, { withFileTypes: true })) {
       const path = join(next, entry.name);
-      const found = lstatSync(path, { throwIfNoEntry: false });
-      if (found === undefined || found.dev !== device) continue;
-      addAmount(sum, { bytes: found.blocks * 512, inodes: 1 });
+      const stat = lstatSync(path, { throwIfNoEntry: false });
+      if (stat === undefined || stat.dev !== device) continue;
+      addAmount(sum, { bytes: stat.blocks * 512, inodes: 1 });
       if (entry.isDirectory()) pending.push(path);
     }
   }
   return sum;
+}
+
+/** Names in the driver's directory that are no layer or snapshot. */
+export function driverOwn(directory: string): string[] {
+  return readdirSync(directory).filter(isDriverOwn);
+}
+
+export function isDriverOwn(name: string): boolean {
+  return !/^[0-9a-z]/.test(name);
 }

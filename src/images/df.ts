@@ -9,6 +9,7 @@ import type { Digest } from '../oci/digest.ts';
 import type { OperationOptions } from '../progress.ts';
 import type { StoreContext } from './context.ts';
 import { type Overhead, overheadOf } from './df-overhead.ts';
+import { type Reconciliation, reconcile } from './df-reconcile.ts';
 import { shortName } from './find.ts';
 import { type Amount, addAmount, StoreUsage, type UsedImage } from './usage.ts';
 
@@ -55,6 +56,8 @@ export interface DiskUsage {
   readonly reclaimableBytes: number;
   /** Bytes free on the file system. */
   readonly freeBytes: number;
+  /** Null unless asked for. */
+  readonly reconciliation: Reconciliation | null;
 }
 
 export interface Totals extends Readonly<Amount> {
@@ -63,7 +66,12 @@ export interface Totals extends Readonly<Amount> {
   readonly unused: Readonly<Amount>;
 }
 
-export async function diskUsage(context: StoreContext, options: OperationOptions = {}): Promise<DiskUsage> {
+export interface DiskUsageOptions extends OperationOptions {
+  /** Also look at every file of the store, as `du` does, and name each difference. */
+  readonly reconcile?: boolean | undefined;
+}
+
+export async function diskUsage(context: StoreContext, options: DiskUsageOptions = {}): Promise<DiskUsage> {
   const { metadata, paths } = context;
   const { bsize, bavail } = statfsSync(paths.root);
   const usage = metadata.database.snapshot(() => new StoreUsage(metadata, bsize));
@@ -88,6 +96,7 @@ export async function diskUsage(context: StoreContext, options: OperationOptions
     naiveBytes: naive.reduce((sum, { bytes }) => sum + bytes, 0),
     reclaimableBytes: blobs.unused.bytes + layers.unused.bytes,
     freeBytes: bavail * bsize,
+    reconciliation: options.reconcile ? await reconcile(context, { blobs, layers, written, overhead }, options) : null,
   };
 }
 

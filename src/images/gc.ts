@@ -66,30 +66,10 @@ interface Decision {
   readonly leftBytes: number;
 }
 
-/** Carries the decision of a dry run out of its transaction. */
-class RolledBack extends Error {
-  readonly decision: Decision;
-
-  constructor(decision: Decision) {
-    super('dry run');
-    this.decision = decision;
-  }
-}
-
 function decide(context: StoreContext, options: GcOptions, session: string): Decision {
-  try {
-    return context.metadata.transaction(
-      () => {
-        const decision = decideInside(context, options, session);
-        if (options.dryRun) throw new RolledBack(decision);
-        return decision;
-      },
-      { durable: true },
-    );
-  } catch (error) {
-    if (error instanceof RolledBack) return error.decision;
-    throw error;
-  }
+  const work = () => decideInside(context, options, session);
+  const { metadata } = context;
+  return options.dryRun ? metadata.database.preview(work) : metadata.transaction(work, { durable: true });
 }
 
 function decideInside(context: StoreContext, options: GcOptions, session: string): Decision {

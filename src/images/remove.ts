@@ -39,12 +39,27 @@ export async function removeImages(
   const { rows, dropped } = changeNames(context, () => takeNames(context, texts, options, session));
   await publishNames(context);
   await removeDropped(context, dropped, session);
+  return asRemoval(rows, dropped);
+}
+
+function asRemoval(rows: readonly ImageRow[], dropped: Collected): Removal {
   return {
     untagged: rows.map((row) => shortName(row.name)),
     blobs: dropped.blobs.map(({ digest }) => digest),
     chains: dropped.chains,
     freedBytes: collectedBytes(dropped),
   };
+}
+
+/** What `removeImages` would do, found out by doing it in a transaction that is rolled back. */
+export async function previewRemoval(
+  context: StoreContext,
+  texts: readonly string[],
+  options: RemoveOptions = {},
+): Promise<Removal> {
+  const session = await context.session.open();
+  const { rows, dropped } = context.metadata.database.preview(() => takeNames(context, texts, options, session));
+  return asRemoval(rows, dropped);
 }
 
 /** The rows' side of it, inside a transaction. */

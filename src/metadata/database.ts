@@ -75,6 +75,18 @@ export class Database implements Disposable {
     });
   }
 
+  /** Runs `work` as a transaction and takes all of it back: what would happen, told by what happens. */
+  preview<T>(work: () => T): T {
+    return guard('metadata', () => {
+      this.#sqlite.exec('BEGIN IMMEDIATE');
+      try {
+        return work();
+      } finally {
+        if (this.#sqlite.inTransaction) this.#sqlite.exec('ROLLBACK');
+      }
+    });
+  }
+
   /** Runs `work` on one consistent state, without keeping writers out. */
   snapshot<T>(work: () => T): T {
     if (this.#sqlite.inTransaction) return work();

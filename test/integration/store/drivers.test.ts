@@ -1,11 +1,14 @@
 /** A store works the same with every driver. */
 import assert from 'node:assert/strict';
-import { lstatSync, readdirSync, readFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { lstatSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { diskUsage } from '../../../src/images/df.ts';
 import { checkStore as fsck } from '../../../src/images/fsck/fsck.ts';
 import { mountImage, unmountImage } from '../../../src/images/mount.ts';
 import { removeImages } from '../../../src/images/remove.ts';
+import type { OpenStore } from '../../../src/images/store.ts';
 import { layoutRegistry } from '../../support/layout-registry.ts';
 import { addImage } from '../../support/memory-images.ts';
 import { kernel, type Requirement, requires, root } from '../../support/requires.ts';
@@ -18,6 +21,21 @@ const DRIVERS: Readonly<Record<string, readonly Requirement[]>> = {
   overlayfs: [root],
   vfs: [root],
 };
+
+/** `df` says what du(1) finds, to the byte. */
+async function agreesWithDu(store: OpenStore): Promise<void> {
+  const usage = await diskUsage(store, { reconcile: true });
+  const du = (...args: string[]) =>
+    Number(
+      execFileSync('du', ['-sx', ...args, store.paths.root])
+        .toString()
+        .split('\t')[0],
+    );
+  assert.deepEqual(usage.reconciliation?.differences, []);
+  assert.equal(usage.total.bytes, du('--block-size=1'));
+  assert.equal(usage.total.inodes, du('--inodes'));
+  assert.deepEqual(usage.reconciliation?.du, usage.total);
+}
 
 for (const [driver, needs] of Object.entries(DRIVERS)) {
   describe(driver, () => {
@@ -36,6 +54,9 @@ for (const [driver, needs] of Object.entries(DRIVERS)) {
       assert.equal(store.metadata.layers.list().length, 4);
       const mount = await mountImage(store, names[0]);
       try {
+        writeFileSync(join(mount.target, 'written'), 'x'.repeat(50_000));
+        await agreesWithDu(store);
+        rmSync(join(mount.target, 'written'));
         assert.deepEqual(readdirSync(mount.target).sort(), ['etc', 'one']);
         assert.deepEqual(readdirSync(join(mount.target, 'etc')), ['motd']);
         assert.equal(readFileSync(join(mount.target, 'one'), 'utf8'), '11');
@@ -43,6 +64,7 @@ for (const [driver, needs] of Object.entries(DRIVERS)) {
       } finally {
         await unmountImage(store, mount.name);
       }
+      await agreesWithDu(store);
       await checkStore(store);
       assert.deepEqual((await fsck(store)).problems, []);
       await removeImages(store, names);

@@ -10,7 +10,7 @@ import { collectGarbage } from '../../../src/images/gc.ts';
 import { imageHistory, inspectImage } from '../../../src/images/inspect.ts';
 import { listImages } from '../../../src/images/list.ts';
 import { listMounts, mountImage, unmountImage } from '../../../src/images/mount.ts';
-import { removeImages } from '../../../src/images/remove.ts';
+import { previewRemoval, removeImages } from '../../../src/images/remove.ts';
 import type { OpenStore } from '../../../src/images/store.ts';
 import { tagImage } from '../../../src/images/tag.ts';
 import { unmount } from '../../../src/mounts/unmount.ts';
@@ -143,6 +143,14 @@ describe('rmi', () => {
     const removal = await removeImages(store, [id], { force: true });
     assert.equal(removal.untagged.length, 2);
     await checkStore(store);
+  });
+
+  test('is foretold by a preview that changes nothing', async () => {
+    const preview = await previewRemoval(store, [one]);
+    assert.equal(listImages(store).length, 2);
+    await checkStore(store);
+    assert.deepEqual(await removeImages(store, [one]), preview);
+    assert.ok(preview.freedBytes > 0);
   });
 
   test('refuses what a container is made of, naming it', async () => {
