@@ -19,6 +19,7 @@ export class LiveView {
   readonly #model = new ProgressModel();
   #timer: NodeJS.Timeout | undefined;
   #drawnLines = 0;
+  #finished = false;
 
   constructor(output: Output) {
     this.#output = output;
@@ -35,6 +36,7 @@ export class LiveView {
 
   /** Draws the last state and leaves it on the terminal. */
   finish(): void {
+    this.#finished = true;
     if (!this.#timer) return;
     clearInterval(this.#timer);
     this.#timer = undefined;
@@ -45,7 +47,7 @@ export class LiveView {
   }
 
   #start(): void {
-    if (this.#timer) return;
+    if (this.#timer || this.#finished) return;
     process.stderr.write(HIDE_CURSOR);
     process.once('exit', showCursor);
     this.#timer = setInterval(() => this.#draw(), INTERVAL_MS);
