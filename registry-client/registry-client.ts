@@ -18,6 +18,8 @@ import { Router } from './router.ts';
 import { Agents } from './transport/agents.ts';
 import { apiExchange } from './transport/api.ts';
 import { dataExchange } from './transport/data.ts';
+import { DirectExchange } from './transport/direct.ts';
+import { Origins } from './transport/origins.ts';
 import { Secrets } from './transport/secrets.ts';
 import { Slots } from './transport/slots.ts';
 import { Throttle } from './transport/throttle.ts';
@@ -29,10 +31,12 @@ import { BlobPusher } from './write/uploads.ts';
 export function createRegistryClient(options: RegistryClientOptions = {}): RegistryClient {
   const settings = settingsOf(options);
   const secrets = new Secrets();
-  const agents = new Agents(settings, secrets);
-  const data = traced(dataExchange(agents, settings.timeouts), secrets, options.trace);
+  const origins = new Origins();
+  const agents = new Agents(settings, secrets, origins);
+  const direct = new DirectExchange(settings, origins, dataExchange(agents, settings.timeouts));
+  const data = traced(direct.exchange, secrets, options.trace);
   const api = traced(apiExchange(agents, settings.timeouts), secrets, options.trace);
-  const isPublic = (origin: string): boolean => agents.isPublic(origin);
+  const isPublic = (origin: string): boolean => origins.isPublic(origin);
   const credentials = options.credentials ?? fileCredentials(settings.env);
   const authorizer = new Authorizer(credentials, new TokenService(api, settings, secrets), secrets, isPublic);
   const notices = new Notices(secrets);
@@ -62,6 +66,9 @@ export function createRegistryClient(options: RegistryClientOptions = {}): Regis
     ping: (registry, rest) => ping(router, requester, registry, rest),
     explain: async (reference) => await explain(hosts, credentials, reference),
     rateLimit: (registry) => notices.rateLimit(registry),
-    close: async () => agents.close(),
+    async close() {
+      direct.close();
+      agents.close();
+    },
   };
 }

@@ -179,8 +179,8 @@ export class Requester {
   }
 
   async #refusal(endpoint: Endpoint, ask: Ask, response: HttpResponse): Promise<RegistryError> {
-    const { limits, timeouts } = this.settings;
-    const rules = { limit: limits.errorBytes, what: 'the error', stallMs: timeouts.stallMs };
+    const { limits } = this.settings;
+    const rules = { limit: limits.errorBytes, what: 'the error' };
     const body = await readBounded(response, rules).catch(() => new Uint8Array());
     const { status } = response;
     const retryAfterMs = parseRetryAfter(response.header('retry-after'));

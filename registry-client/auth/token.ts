@@ -84,8 +84,8 @@ export class TokenService {
     let body: Buffer;
     try {
       response = await this.#send(request);
-      const { timeouts, limits } = this.#settings;
-      const rules = { limit: limits.tokenBytes, what: 'the token', stallMs: timeouts.stallMs, signal: request.signal };
+      const { limits } = this.#settings;
+      const rules = { limit: limits.tokenBytes, what: 'the token', signal: request.signal };
       body = await readBounded(response, rules);
     } catch (error) {
       throw transportError(what, place, error);

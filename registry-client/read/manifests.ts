@@ -55,8 +55,8 @@ export class ManifestReader {
 
   async #get(endpoint: Endpoint, reference: Reference, effort: Effort): Promise<FetchedManifest> {
     const what = `cannot fetch the manifest of ${familiarReference(reference)}`;
-    const { limits, timeouts } = this.#requester.settings;
-    const rules = { limit: limits.manifestBytes, what, stallMs: timeouts.stallMs, signal: effort.signal };
+    const { limits } = this.#requester.settings;
+    const rules = { limit: limits.manifestBytes, what, signal: effort.signal };
     const ask = manifestAsk(endpoint, reference, 'GET', what, [200]);
     return await this.#requester.sendAndUse(endpoint, ask, effort, async (response) => {
       const bytes = await readBounded(response, rules);

@@ -33,8 +33,8 @@ export async function* pages(
 
 /** One document, tried again when it breaks off. */
 export async function readPage(requester: Requester, endpoint: Endpoint, ask: Ask, effort: Effort): Promise<Page> {
-  const { limits, timeouts } = requester.settings;
-  const rules = { limit: limits.pageBytes, what: ask.what, stallMs: timeouts.stallMs, signal: effort.signal };
+  const { limits } = requester.settings;
+  const rules = { limit: limits.pageBytes, what: ask.what, signal: effort.signal };
   return await requester.sendAndUse(endpoint, ask, effort, async (response) => {
     return { response, bytes: await readBounded(response, rules) };
   });

@@ -13,6 +13,8 @@ export type OpenSegment = (start: number, end: number) => Promise<BlobSource>;
 /** A connection this fast, bytes a second, is left alone. */
 const FAST = 48 * 1024 * 1024;
 const LARGEST_SEGMENT = 8 * 1024 * 1024;
+/** The first stream goes on for about so long while the others begin. */
+const AHEAD_S = 0.5;
 /** More speed than this, as a factor, justifies another connection. */
 const WORTH_IT = 1.15;
 
@@ -36,8 +38,11 @@ export class ParallelBlob implements BlobSource {
   /** Where the next segment begins; the blob's size when there are none to come. */
   #next: number;
   #segments: Promise<Segment>[] = [];
-  /** Segments in flight or waiting. */
-  #window = 1;
+  /** Connections at once, the main stream's among them. */
+  #connections = 2;
+  /** How many there were before the last change, to go back to. */
+  #before = 1;
+  #settled = false;
   readonly #meter = new Meter();
 
   constructor(main: ResumingBlob, open: OpenSegment, size: number, limits: Limits) {
@@ -81,7 +86,7 @@ export class ParallelBlob implements BlobSource {
     this.#decided = true;
     const bytesPerSecond = (this.#received / this.#waited) * 1000;
     const segment = this.#segmentBytes();
-    const boundary = this.#main.position + Math.max(segment, Math.ceil(bytesPerSecond));
+    const boundary = this.#main.position + Math.max(segment, Math.ceil(bytesPerSecond * AHEAD_S));
     if (bytesPerSecond > FAST || this.#size - boundary < segment) return;
     this.#next = boundary;
     const first = this.#startSegment();
@@ -122,14 +127,22 @@ export class ParallelBlob implements BlobSource {
     this.#refill();
   }
 
+  /** Twice as many as long as that brings speed, and one step back when it did not. */
   #adapt(factor: number): void {
-    const most = this.#limits.rangesPerBlob - (this.#mainEnded ? 0 : 1);
-    if (factor >= WORTH_IT) this.#window = Math.min(this.#window + 1, most);
-    else if (factor < 1) this.#window = Math.max(1, this.#window - 1);
+    if (this.#settled) return;
+    if (factor < WORTH_IT) {
+      this.#connections = this.#before;
+      this.#settled = true;
+      return;
+    }
+    this.#before = this.#connections;
+    this.#connections = Math.min(this.#connections * 2, this.#limits.rangesPerBlob);
   }
 
   #refill(): void {
-    while (this.#segments.length < this.#window && this.#next < this.#size) {
+    // A segment that waits to be read counts as well: it takes memory.
+    const room = Math.max(1, this.#connections - (this.#mainEnded ? 0 : 1));
+    while (this.#segments.length < room && this.#next < this.#size) {
       const segment = this.#startSegment();
       segment.catch(() => undefined);
       this.#segments.push(segment);

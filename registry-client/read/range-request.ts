@@ -4,7 +4,7 @@ import { type Endpoint, endpointName } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
 import type { Ask, Effort, Requester } from '../requester.ts';
 import { pullScope } from '../scopes.ts';
-import { BodyReader } from '../transport/body-reader.ts';
+import type { Body } from '../transport/body.ts';
 import { discard, type HttpResponse } from '../transport/exchange.ts';
 import { bytesToSkip } from './content-range.ts';
 
@@ -21,7 +21,7 @@ export interface Part {
 /** An open body; after `skip` bytes it stands at the part's start. */
 export interface OpenPart {
   readonly endpoint: Endpoint;
-  readonly reader: BodyReader;
+  readonly body: Body;
   skip: number;
 }
 
@@ -38,7 +38,7 @@ export async function requestPart(
     const skip = bytesToSkip(response, start, end, descriptor.size, `${what}: ${endpointName(endpoint)}`);
     if (skip > 0 && part.rangesOnly)
       throw new RegistryError('UNSUPPORTED', `${what}: ${endpointName(endpoint)} ignores ranges`);
-    return { endpoint, skip, reader: new BodyReader(response.body, requester.settings.timeouts.stallMs) };
+    return { endpoint, skip, body: response.body };
   } catch (error) {
     response.body.destroy();
     throw error;

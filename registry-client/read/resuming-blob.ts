@@ -88,7 +88,7 @@ export class ResumingBlob implements BlobSource {
 
   /** The wanted bytes of the next chunk; none when they were all before the position. */
   async #next(open: OpenPart): Promise<Uint8Array> {
-    const chunk = open.reader.poll() ?? (await open.reader.read());
+    const chunk = open.body.poll() ?? (await open.body.read());
     if (!chunk) throw this.#tooShort(open);
     // A server that ignored the range sends what is here already.
     const skipped = Math.min(open.skip, chunk.length);
@@ -137,7 +137,7 @@ export class ResumingBlob implements BlobSource {
   async #expectEnd(): Promise<void> {
     if (!this.#open || this.#end < this.#transfer.descriptor.size) return;
     // All bytes are here: how the connection ends is not their business.
-    const more = await this.#open.reader.read().catch(() => undefined);
+    const more = await this.#open.body.read().catch(() => undefined);
     if (more) throw this.#tooLong();
   }
 
@@ -152,7 +152,7 @@ export class ResumingBlob implements BlobSource {
   }
 
   #drop(): void {
-    this.#open?.reader.destroy();
+    this.#open?.body.destroy();
     this.#open = undefined;
   }
 }

@@ -3,15 +3,16 @@
  * certificate, through one proxy or without the address guard must never carry a request that wants another.
  */
 import type { Agent, AgentOptions } from 'node:http';
-import type { AgentOptions as TlsAgentOptions } from 'node:https';
-import { isIP, type Socket } from 'node:net';
-import { type Connection, isLoopbackHost } from '../endpoint.ts';
+import type { Socket } from 'node:net';
+import type { Connection } from '../endpoint.ts';
 import type { Settings } from '../options.ts';
-import { guardedLookup, isPrivateAddress } from './address-guard.ts';
+import { guardedLookup } from './address-guard.ts';
 import { http, https } from './builtin.ts';
+import type { Origins } from './origins.ts';
 import { parseProxy, proxyAuthorization, proxyFor } from './proxy.ts';
 import { forwardingAgent, tunnelingAgent } from './proxy-agents.ts';
 import type { Secrets } from './secrets.ts';
+import { tlsOptions } from './tls.ts';
 
 /** Large reads: fewer turns of the event loop for each megabyte of a blob. */
 const SOCKET_BUFFER = 1024 * 1024;
@@ -22,10 +23,10 @@ export class Agents {
   readonly #settings: Settings;
   readonly #secrets: Secrets;
   readonly #agents = new Map<string, Agent>();
-  /** The address that each origin was last connected at. */
-  readonly #connected = new Map<string, string>();
+  readonly #origins: Origins;
 
-  constructor(settings: Settings, secrets: Secrets) {
+  constructor(settings: Settings, secrets: Secrets, origins: Origins) {
+    this.#origins = origins;
     this.#settings = settings;
     this.#secrets = secrets;
   }
@@ -73,36 +74,15 @@ export class Agents {
       const { host, port } = options as { host?: string; port?: string | number };
       socket?.once('connect', () => {
         const origin = URL.parse(`${protocol}//${host?.includes(':') ? `[${host}]` : host}:${port}`)?.origin;
-        if (origin && socket.remoteAddress) this.#connected.set(origin, socket.remoteAddress);
+        if (origin) this.#origins.note(origin, socket.remoteAddress);
       });
       return socket;
     };
     return agent;
   }
 
-  /**
-   * Whether an origin is in the public internet, by the address that was connected to last. Behind a proxy that is
-   * unknown: then a name counts as public.
-   */
-  isPublic(origin: string): boolean {
-    const { hostname } = new URL(origin);
-    const host = hostname.replace(/^\[|\]$/g, '');
-    const address = this.#connected.get(origin) ?? (isIP(host) === 0 ? undefined : host);
-    return address === undefined ? !isLoopbackHost(hostname) : !isPrivateAddress(address);
-  }
-
   close(): void {
     for (const agent of this.#agents.values()) agent.destroy();
     this.#agents.clear();
   }
-}
-
-function tlsOptions({ ca, cert, key, skipVerify }: Connection): TlsAgentOptions {
-  return {
-    // Naming a `ca` replaces the default ones in node:tls; a registry's own authority comes in addition.
-    ...(ca !== undefined && { ca: [...process.getBuiltinModule('node:tls').rootCertificates, ca] }),
-    ...(cert !== undefined && { cert }),
-    ...(key !== undefined && { key }),
-    ...(skipVerify && { rejectUnauthorized: false }),
-  };
 }

@@ -8,6 +8,7 @@ import { abortError, throwIfAborted } from '../../src/errors.ts';
 import type { Timeouts } from '../options.ts';
 import { checkLiteral } from './address-guard.ts';
 import type { Agents } from './agents.ts';
+import { streamBody } from './body.ts';
 import type { Exchange, HttpRequest, HttpResponse, RequestBody } from './exchange.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -22,7 +23,7 @@ export function apiExchange(agents: Agents, timeouts: Timeouts): Exchange {
     request.signal?.addEventListener('abort', onAbort, { once: true });
     watchdog.expect(timeouts.connectMs + timeouts.responseMs, 'no answer');
     try {
-      return await perform(request, body, agents, controller.signal);
+      return await perform(request, body, agents, timeouts, controller.signal);
     } catch (error) {
       throw controller.signal.aborted ? controller.signal.reason : error;
     } finally {
@@ -36,6 +37,7 @@ async function perform(
   request: HttpRequest,
   body: Buffer | undefined,
   agents: Agents,
+  timeouts: Timeouts,
   signal: AbortSignal,
 ): Promise<HttpResponse> {
   const { default: fetch } = await import('node-fetch');
@@ -51,7 +53,7 @@ async function perform(
   return {
     status: response.status,
     url: request.url,
-    body: response.body as Readable,
+    body: streamBody(response.body as Readable, timeouts.stallMs),
     header: (name) => response.headers.get(name) ?? undefined,
   };
 }

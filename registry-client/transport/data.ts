@@ -1,6 +1,5 @@
 /**
- * Exchanges over node:http: blobs in both directions, and HEAD, which has no body to parse. Chunks go through as the
- * parser gives them. See README.md for the measurement that chose it.
+ * Exchanges over node:http: uploads, and the blobs that direct.ts leaves to it.
  */
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { abortError, throwIfAborted } from '../../src/errors.ts';
@@ -8,6 +7,7 @@ import { errnoIn } from '../errors.ts';
 import type { Timeouts } from '../options.ts';
 import { checkLiteral } from './address-guard.ts';
 import type { Agents } from './agents.ts';
+import { streamBody } from './body.ts';
 import { http, https } from './builtin.ts';
 import type { Exchange, HttpRequest, HttpResponse, RequestBody } from './exchange.ts';
 import { Watchdog } from './watchdog.ts';
@@ -54,7 +54,7 @@ function perform(request: HttpRequest, outgoing: ClientRequest, timeouts: Timeou
     watchConnection(outgoing, watchdog, timeouts);
     outgoing.once('response', (incoming) => {
       settle();
-      resolve(asResponse(request.url, incoming));
+      resolve(asResponse(request.url, incoming, timeouts.stallMs));
     });
     outgoing.on('error', (error) => {
       settle();
@@ -105,11 +105,11 @@ async function sendBody(
   });
 }
 
-function asResponse(url: URL, incoming: IncomingMessage): HttpResponse {
+function asResponse(url: URL, incoming: IncomingMessage, stallMs: number): HttpResponse {
   return {
     status: incoming.statusCode ?? 0,
     url,
-    body: incoming,
+    body: streamBody(incoming, stallMs),
     header(name) {
       const value = incoming.headers[name];
       return Array.isArray(value) ? value.join(', ') : value;

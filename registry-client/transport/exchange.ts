@@ -1,9 +1,11 @@
-/** One HTTP request and its answer, nothing followed, nothing repeated. Two files perform it: data.ts and api.ts. */
-import type { Readable } from 'node:stream';
+/**
+ * One HTTP request and its answer, nothing followed, nothing repeated. Three files perform it: direct.ts (GET of blobs,
+ * HEAD), data.ts (uploads, proxies, whatever else) and api.ts (the API's documents).
+ */
 import { abortError } from '../../src/errors.ts';
 import type { Connection } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
-import { Watchdog } from './watchdog.ts';
+import type { Body } from './body.ts';
 
 export interface RequestBody {
   /** Bytes that `open` yields. */
@@ -31,7 +33,7 @@ export interface HttpResponse {
   /** A header's value; several of one name are joined by a comma. */
   header(name: string): string | undefined;
   /** To be read to its end, or destroyed. */
-  readonly body: Readable;
+  readonly body: Body;
 }
 
 export type Exchange = (request: HttpRequest) => Promise<HttpResponse>;
@@ -50,31 +52,27 @@ export interface ReadingRules {
   readonly limit: number;
   /** For messages: `the manifest`. */
   readonly what: string;
-  /** Longest silence. */
-  readonly stallMs: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 /** The whole body, refused as soon as it is known to be over the limit. */
 export async function readBounded(response: HttpResponse, rules: ReadingRules): Promise<Buffer> {
-  const { limit, what, stallMs, signal } = rules;
+  const { limit, what, signal } = rules;
   const { body } = response;
-  const watchdog = new Watchdog((error) => body.destroy(error));
-  const onAbort = (): void => void body.destroy(signal && abortError(signal));
+  const onAbort = (): void => body.destroy();
   signal?.addEventListener('abort', onAbort, { once: true });
   const chunks: Buffer[] = [];
   let total = 0;
   try {
     if (Number(response.header('content-length') ?? 0) > limit) throw tooLarge(what, limit);
-    watchdog.expect(stallMs, 'no byte came');
-    for await (const chunk of body as AsyncIterable<Buffer>) {
-      watchdog.refresh();
+    for (let chunk = await body.read(); chunk; chunk = await body.read()) {
       total += chunk.length;
       if (total > limit) throw tooLarge(what, limit);
       chunks.push(chunk);
     }
+  } catch (error) {
+    throw signal?.aborted ? abortError(signal) : error;
   } finally {
-    watchdog.stop();
     signal?.removeEventListener('abort', onAbort);
     body.destroy();
   }
@@ -87,10 +85,8 @@ function tooLarge(what: string, limit: number): RegistryError {
 
 /** Most bytes of an unwanted body that are read to keep its connection; beyond that a new one is cheaper. */
 const WORTH_READING = 64 * 1024;
-const WORTH_WAITING_MS = 2_000;
 
 /** Gets rid of a body that nobody wants, and keeps the connection when that is cheap. */
 export async function discard(response: HttpResponse): Promise<void> {
-  const rules = { limit: WORTH_READING, what: 'the answer', stallMs: WORTH_WAITING_MS };
-  await readBounded(response, rules).catch(() => undefined);
+  await readBounded(response, { limit: WORTH_READING, what: 'the answer' }).catch(() => undefined);
 }

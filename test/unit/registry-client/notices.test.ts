@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream';
 import { describe, test } from 'node:test';
 import type { Endpoint } from '../../../registry-client/endpoint.ts';
 import { Notices, parseRateLimit, parseWarnings } from '../../../registry-client/notices.ts';
+import { streamBody } from '../../../registry-client/transport/body.ts';
 import { Secrets } from '../../../registry-client/transport/secrets.ts';
 import type { ProgressEvent } from '../../../src/progress.ts';
 
@@ -10,7 +11,7 @@ const answer = (headers: Record<string, string>) => ({
   status: 200,
   url: new URL('http://x'),
   header: (name: string) => headers[name],
-  body: new PassThrough(),
+  body: streamBody(new PassThrough(), 100),
 });
 const endpoint: Endpoint = {
   root: 'https://r/v2',
