@@ -11,6 +11,8 @@ import { packLayer, writeLayout } from './demo/layout.ts';
 import { baseSystem } from './demo/programs.ts';
 import { environment, root, runStep } from './shared/steps.ts';
 
+if (!runStep({ name: 'tslayer is built', command: ['node', 'scripts/build.js', '--if-stale'] }, false)) process.exit(1);
+
 const isRoot = process.getuid?.() === 0;
 const bin = join(root, 'bin/tslayer.js');
 const work = mkdtempSync(join(tmpdir(), 'tslayer-demo-'));
@@ -129,7 +131,6 @@ function look(app: string): void {
   tslayer(['fsck']);
 }
 
-if (!runStep({ name: 'tslayer is built', command: ['node', 'scripts/build.js', '--if-stale'] }, false)) process.exit(1);
 // Ctrl-C ends the command that runs; what was made is taken away all the same.
 process.on('SIGINT', () => undefined);
 try {
