@@ -12,6 +12,7 @@ export type * from './driver.ts';
 const BUILT_IN: Readonly<Record<string, () => Promise<{ readonly driver: DriverModule }>>> = {
   erofs: () => import('./erofs/index.ts'),
   overlayfs: () => import('./overlayfs/index.ts'),
+  aufs: () => import('./aufs/index.ts'),
   vfs: () => import('./vfs/index.ts'),
 };
 

@@ -132,10 +132,10 @@ export const metadata: Part = {
     );
   },
 
-  async 'names that are not UTF-8, of 255 bytes, with every odd byte'(kit) {
+  async 'names that are not UTF-8, as long as can be, with every odd byte'(kit, _t, { maxNameBytes = 255 }) {
     const names = [
       Buffer.from([0xff, 0xfe]),
-      Buffer.alloc(255, 0xe9),
+      Buffer.alloc(maxNameBytes, 0xe9),
       Buffer.from('\n\t\\"\' *?'),
       Buffer.from('.wh'),
       Buffer.from('…'),
@@ -145,6 +145,10 @@ export const metadata: Part = {
     const found = readdirSync(target, { encoding: 'buffer' }).sort(Buffer.compare);
     assert.deepEqual(found, [...names].sort(Buffer.compare));
     for (const name of names) assert.deepEqual(readFileSync(Buffer.concat([Buffer.from(`${target}/`), name])), name);
+  },
+
+  async 'a name that is too long is refused with the layer, not lost'(kit, _t, { maxNameBytes = 255 }) {
+    await assert.rejects(kit.layer([file('n'.repeat(maxNameBytes + 1))]));
   },
 
   async 'paths of 4000 bytes'(kit) {

@@ -11,6 +11,8 @@ export interface Setup {
   readonly skip?: string | undefined;
   /** Layers that one mount takes; default 500. Beyond it, `mounts` must throw UNSUPPORTED. */
   readonly maxLayers?: number;
+  /** Longest name of a file; default 255. A layer with a longer one must be refused. */
+  readonly maxNameBytes?: number;
   /** Whether a lower directory can be renamed, or gives EXDEV as union file systems do. Default true. */
   readonly renamesDirectories?: boolean;
   /** Whether a name of a lower hard link, once written to, is still linked to the others. Default true. */

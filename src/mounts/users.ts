@@ -57,7 +57,7 @@ export function requireOwnUpper(mounts: readonly Mount[]): void {
 
 /** `upperdir=PATH` of overlayfs, `br:PATH=rw:…` of AUFS. */
 function upperNamed(option: string): string[] {
-  const path = /^(?:upperdir=(.*)|br:([^:]*)=rw(?::.*)?)$/s.exec(option);
+  const path = /^(?:upperdir=(.*)|br:([^:]*)=rw[^:]*(?::.*)?)$/s.exec(option);
   return path ? [path[1] ?? path[2] ?? ''] : [];
 }
 

@@ -1,0 +1,176 @@
+/**
+ * AUFS, the union file system that Docker began with; for kernels that still carry it.
+ *
+ *   DIRECTORY/ID/diff            a layer's branch, whiteouts as files `.wh.NAME`; or a snapshot's writable branch
+ *   DIRECTORY/ID/implicit-root   the layer's tar said nothing of its root directory
+ *   DIRECTORY/.empty             nothing
+ *
+ * AUFS keeps books of its own in writable branches (`.wh..wh.aufs`, `.wh..wh.orph`, `.wh..wh.plnk`); they stay after
+ * the unmount and are no part of any layer. Hard links that are copied up by halves are flushed before an unmount
+ * (src/mounts/aufs-links.ts), and before a look at what has changed.
+ */
+import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { join } from 'node:path';
+import { extractionPlan } from '../../src/archive/extract/plan.ts';
+import type { SinkResult } from '../../src/archive/sink.ts';
+import { TslayerError } from '../../src/errors.ts';
+import { flushPseudoLinks, writableBranches } from '../../src/mounts/aufs-links.ts';
+import type { Mount } from '../../src/mounts/mount.ts';
+import { readMountInfo } from '../../src/mounts/mountinfo.ts';
+import { openMounts } from '../../src/mounts/open.ts';
+import { aufsSpelling } from '../changes/aufs.ts';
+import { changesOf } from '../changes/index.ts';
+import { Directories } from '../directories/directories.ts';
+import { dressRoot, explicitRoot, noteRoot } from '../directories/root.ts';
+import type {
+  Change,
+  DriverModule,
+  LayerApplication,
+  LayerId,
+  MountRequest,
+  Stack,
+  StorageDriver,
+  Usage,
+} from '../driver.ts';
+import { type AufsPlaces, aufsPlaces } from './places.ts';
+import { aufsMounts, canBeBranch } from './plan.ts';
+import { hasDirperm1, probeAufs } from './probe.ts';
+
+const DIFF = 'diff';
+const EMPTY = '.empty';
+const OPAQUE = '.wh..wh..opq';
+const TMPFS = 0x01021994;
+
+export interface AufsKernel {
+  readonly dirperm1: boolean;
+  /** The writable branch lies on tmpfs. */
+  readonly tmpfs: boolean;
+}
+
+export class AufsDriver implements StorageDriver {
+  readonly name = 'aufs';
+  readonly stacking = 'independent';
+  readonly #directories: Directories;
+  readonly #places: AufsPlaces;
+  #kernel: AufsKernel | undefined;
+
+  /** @param kernel what is found by trying, when it first matters, unless it is given */
+  constructor(directories: Directories, places: AufsPlaces, kernel?: AufsKernel) {
+    this.#directories = directories;
+    this.#places = places;
+    this.#kernel = kernel;
+  }
+
+  async apply(id: LayerId, _parent: Stack, options: { readonly durable: boolean }): Promise<LayerApplication> {
+    const draft = this.#directories.begin(id);
+    const dir = join(draft.path, DIFF);
+    mkdirSync(dir);
+    dressRoot(dir, undefined);
+    return {
+      sink: extractionPlan({ dir, spelling: 'aufs', durable: options.durable }),
+      commit: async (result: SinkResult) => {
+        noteRoot(draft.path, result);
+        draft.publish(options.durable);
+      },
+      abort: () => draft.discard(),
+    };
+  }
+
+  async prepare(id: LayerId, parent: Stack): Promise<void> {
+    for (const layer of parent) this.#directories.require(layer);
+    const draft = this.#directories.begin(id);
+    try {
+      const branch = join(draft.path, DIFF);
+      mkdirSync(branch);
+      dressRoot(branch, explicitRoot(this.#directories, parent, DIFF));
+      draft.publish(false);
+    } catch (error) {
+      await draft.discard();
+      throw error;
+    }
+  }
+
+  async mounts(id: LayerId | undefined, parent: Stack, request: MountRequest): Promise<readonly Mount[]> {
+    return this.#mounts(id, parent, request);
+  }
+
+  #mounts(id: LayerId | undefined, parent: Stack, request: MountRequest): Mount[] {
+    if (request.userNamespaceFd !== undefined) {
+      throw new TslayerError('UNSUPPORTED', 'AUFS cannot shift the owners of its branches for a user namespace', {
+        hint: 'use --driver overlayfs',
+      });
+    }
+    const writable = id !== undefined && !request.readOnly;
+    const layers = this.#visible(id === undefined || writable ? parent : [id, ...parent]);
+    if (!writable && layers.length === 0) {
+      return [{ type: 'bind', source: join(this.#directories.path, EMPTY), options: ['ro'] }];
+    }
+    const { dirperm1, tmpfs } = this.#findKernel();
+    return aufsMounts({
+      writable: writable ? this.#directories.of(id, DIFF) : undefined,
+      layers: layers.map((layer) => this.#directories.of(layer, DIFF)),
+      xino: this.#places.xino(id ?? layers[0] ?? 'view'),
+      dirperm1,
+      ignoreXattrErrors: tmpfs,
+      lock: this.#places.lock,
+    });
+  }
+
+  /** Down to the first layer whose root is opaque: AUFS ignores the mark at a branch's root. */
+  #visible(stack: Stack): Stack {
+    const last = stack.findIndex((layer) => existsSync(this.#directories.of(layer, DIFF, OPAQUE)));
+    return last === -1 ? stack : stack.slice(0, last + 1);
+  }
+
+  #findKernel(): AufsKernel {
+    const { path } = this.#directories;
+    this.#kernel ??= { dirperm1: hasDirperm1(path), tmpfs: statfsSync(path).type === TMPFS };
+    return this.#kernel;
+  }
+
+  async *changes(id: LayerId, parent: Stack): AsyncGenerator<Change, void> {
+    this.#directories.require(id);
+    const tree = this.#directories.of(id, DIFF);
+    flushWhereMounted(tree);
+    using below = parent.length === 0 ? undefined : openMounts(this.#mounts(undefined, parent, {}));
+    const parentRoot = explicitRoot(this.#directories, parent, DIFF);
+    yield* changesOf({ tree, spelling: aufsSpelling, parent: below?.fd, parentRoot });
+  }
+
+  usage(id: LayerId): Promise<Usage> {
+    return this.#directories.usage(id);
+  }
+
+  async remove(id: LayerId): Promise<void> {
+    const branch = this.#directories.of(id, DIFF);
+    const user = readMountInfo().find((mount) => mount.type === 'aufs' && writableBranches(mount).includes(branch));
+    if (user) throw new TslayerError('IN_USE', `snapshot ${id} is mounted at ${user.mountPoint}`);
+    await this.#directories.remove(id);
+  }
+
+  async *list(): AsyncGenerator<LayerId, void> {
+    yield* this.#directories.list();
+  }
+}
+
+/** A name that only exists as a pseudo-link is not in the branch yet. */
+function flushWhereMounted(branch: string): void {
+  for (const mount of readMountInfo()) {
+    if (mount.type === 'aufs' && writableBranches(mount).includes(branch)) flushPseudoLinks(mount);
+  }
+}
+
+export const driver: DriverModule = {
+  name: 'aufs',
+  summary: 'a branch a layer, merged by AUFS: for kernels that have it and no overlayfs',
+  probe: probeAufs,
+  async open(directory) {
+    if (!canBeBranch(directory)) {
+      const what = `AUFS cannot mount ${JSON.stringify(directory)}: it holds one of : , =`;
+      throw new TslayerError('INVALID_ARGUMENT', what, { hint: 'choose another --root' });
+    }
+    const directories = await Directories.open(directory);
+    mkdirSync(join(directory, EMPTY), { recursive: true });
+    return new AufsDriver(directories, aufsPlaces(directory));
+  },
+};

@@ -1,0 +1,108 @@
+/** What AUFS alone does: its limits and its books, against the facts that the driver was written from. */
+import assert from 'node:assert/strict';
+import {
+  appendFileSync,
+  existsSync,
+  linkSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { driver } from '../../drivers/aufs/index.ts';
+import { dir, file, hardlink } from '../../drivers/conformance/items.ts';
+import { closeUnpacker, Kit } from '../../drivers/conformance/kit.ts';
+import { writableBranches } from '../../src/mounts/aufs-links.ts';
+import { readMountInfo } from '../../src/mounts/mountinfo.ts';
+import { performMounts } from '../../src/mounts/perform.ts';
+
+describe('AUFS', () => {
+  after(closeUnpacker);
+
+  test('the probe finds it and tells its features', async () => {
+    await using kit = await Kit.open(driver);
+    const probe = await driver.probe(join(kit.directory, 'layers'));
+    assert.equal(probe.available, true, probe.reason);
+    assert.equal(typeof probe.features.dirperm1, 'boolean');
+  });
+
+  test('127 branches are all there, read from sysfs', async () => {
+    await using kit = await Kit.open(driver);
+    let stack: string[] = [];
+    for (let at = 0; at < 126; at++) stack = await kit.layer([file(`f${at}`)], stack);
+    const { path } = await kit.work(stack);
+    assert.equal(readdirSync(path).length, 126);
+    const mount = readMountInfo().find(({ mountPoint }) => mountPoint === path)!;
+    const id = mount.superOptions.find((option) => option.startsWith('si='))?.slice(3);
+    const branches = readdirSync(`/sys/fs/aufs/si_${id}`).filter((name) => /^br\d+$/.test(name));
+    assert.equal(branches.length, 127);
+    assert.equal(writableBranches(mount).length, 1);
+  });
+
+  test('a long directory: what does not fit into one call comes by remounts', async () => {
+    await using kit = await Kit.open(driver);
+    const long = kit.path(`long/${'x'.repeat(180)}/${'y'.repeat(180)}`);
+    const deep = await driver.open(long);
+    const mounts = await deepMounts(deep);
+    assert.ok(mounts.length > 3, `${mounts.length} calls`);
+    const target = kit.path('target');
+    performMounts(mounts, target);
+    assert.equal(readMountInfo().filter(({ mountPoint }) => mountPoint === target).length, 1);
+  });
+
+  test('a pseudo-link is whole after the unmount', async () => {
+    await using kit = await Kit.open(driver);
+    const stack = await kit.stack([dir('d'), file('d/a', 'x'), hardlink('d/b', 'd/a'), hardlink('c', 'd/a')]);
+    const { id, path } = await kit.work(stack);
+    appendFileSync(join(path, 'd/a'), '+');
+    linkSync(join(path, 'c'), join(path, 'new'));
+    assert.equal(readFileSync(join(path, 'd/b'), 'utf8'), 'x+');
+    kit.unmount(path);
+    const again = await kit.mount(id, stack);
+    const inodes = ['d/a', 'd/b', 'c', 'new'].map((name) => statSync(join(again, name)).ino);
+    assert.equal(new Set(inodes).size, 1);
+    for (const name of ['d/a', 'd/b', 'c', 'new']) assert.equal(readFileSync(join(again, name), 'utf8'), 'x+');
+  });
+
+  test("AUFS' own files stay in the branch and out of the changes", async () => {
+    await using kit = await Kit.open(driver);
+    const stack = await kit.stack([file('a', 'x'), file('b', 'x')]);
+    const { id, path } = await kit.work(stack);
+    unlinkSync(join(path, 'a'));
+    writeFileSync(join(path, 'new'), '');
+    assert.throws(() => writeFileSync(join(path, '.wh.x'), ''), { code: 'EPERM' });
+    kit.unmount(path);
+    const branch = join(kit.directory, 'layers', id, 'diff');
+    assert.ok(existsSync(join(branch, '.wh.a')));
+    assert.ok(
+      readdirSync(branch).some((name) => name.startsWith('.wh..wh.')),
+      'AUFS keeps books',
+    );
+    assert.deepEqual(await kit.changes(id, stack), ['~ ', '- a', '+ new']);
+  });
+
+  test('one writable branch in two mounts, which the kernel allows, is refused', async () => {
+    await using kit = await Kit.open(driver);
+    const stack = await kit.stack([file('a')]);
+    const { id } = await kit.work(stack);
+    await assert.rejects(kit.mount(id, stack), { code: 'IN_USE' });
+  });
+
+  test('sixteen unions are mounted one after the other, though asked for at once', async () => {
+    await using kit = await Kit.open(driver);
+    const stack = await kit.stack([file('a')]);
+    const works = await Promise.all(Array.from({ length: 16 }, () => kit.work(stack)));
+    assert.ok(works.every(({ path }) => existsSync(join(path, 'a'))));
+  });
+});
+
+/** A stack of 40 empty layers, mounted writable. */
+async function deepMounts(deep: Awaited<ReturnType<typeof driver.open>>): Promise<Parameters<typeof performMounts>[0]> {
+  const ids = Array.from({ length: 40 }, (_, at) => `l${at}`);
+  for (const id of ids) await deep.prepare(id, []);
+  await deep.prepare('top', ids);
+  return deep.mounts('top', ids, {});
+}
