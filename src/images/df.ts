@@ -11,7 +11,7 @@ import type { StoreContext } from './context.ts';
 import { type Overhead, overheadOf } from './df-overhead.ts';
 import { type Reconciliation, reconcile } from './df-reconcile.ts';
 import { shortName } from './find.ts';
-import { type Amount, addAmount, StoreUsage, type UsedImage } from './usage.ts';
+import { type Amount, addAmount, type Shared, StoreUsage, type UsedImage } from './usage.ts';
 
 /** A part of an image's use: `unique` is held by this image alone, `shared` by others too. */
 export interface Share {
@@ -76,9 +76,13 @@ export async function diskUsage(context: StoreContext, options: DiskUsageOptions
   const { bsize, bavail } = statfsSync(paths.root);
   const usage = metadata.database.snapshot(() => new StoreUsage(metadata, bsize));
   const snapshots = await snapshotUsage(context, options);
-  const images = usage.images.map((image) => imageUsage(context, usage, image));
-  const blobs = totals(usage.blobs, (key) => usage.usersOfBlob(key) > 0);
-  const layers = totals(usage.layers, (key) => usage.usersOfLayer(key) > 0);
+  const users = Map.groupBy(metadata.snapshots.writable(), (row) => row.manifest);
+  const images = usage.images.map((image) => {
+    const usedBy = (users.get(image.manifest) ?? []).map((snapshot) => userOf(metadata, snapshot.key));
+    return imageUsage(usage, image, usedBy);
+  });
+  const blobs = totals(usage.blobs);
+  const layers = totals(usage.layers);
   const overhead = await overheadOf(context);
   const written: Amount = { bytes: 0, inodes: 0 };
   for (const snapshot of snapshots) addAmount(written, snapshot);
@@ -100,10 +104,9 @@ export async function diskUsage(context: StoreContext, options: DiskUsageOptions
   };
 }
 
-function imageUsage(context: StoreContext, usage: StoreUsage, image: UsedImage): ImageUsage {
-  const blobs = share(image.blobs, usage.blobs, (key) => usage.usersOfBlob(key));
-  const layers = share(image.layers, usage.layers, (key) => usage.usersOfLayer(key));
-  const usedBy = usersOf(context, image.manifest);
+function imageUsage(usage: StoreUsage, image: UsedImage, usedBy: readonly string[]): ImageUsage {
+  const blobs = share(image.blobs, usage.blobs);
+  const layers = share(image.layers, usage.layers);
   const reclaimable: Amount = { bytes: 0, inodes: 0 };
   if (usedBy.length === 0) for (const part of [blobs.unique, layers.unique]) addAmount(reclaimable, part);
   return {
@@ -118,21 +121,21 @@ function imageUsage(context: StoreContext, usage: StoreUsage, image: UsedImage):
   };
 }
 
-function share<K>(keys: Iterable<K>, amounts: ReadonlyMap<K, Amount>, users: (key: K) => number): Share {
+function share(things: readonly number[], { amounts, users }: Shared): Share {
   const unique: Amount = { bytes: 0, inodes: 0 };
-  const shared: Amount = { bytes: 0, inodes: 0 };
-  for (const key of keys) addAmount(users(key) > 1 ? shared : unique, amounts.get(key));
-  return { unique, shared };
+  const together: Amount = { bytes: 0, inodes: 0 };
+  for (const thing of things) addAmount((users[thing] ?? 0) > 1 ? together : unique, amounts[thing]);
+  return { unique, shared: together };
 }
 
-function totals<K>(amounts: ReadonlyMap<K, Amount>, isUsed: (key: K) => boolean): Totals {
+function totals({ amounts, users }: Shared): Totals {
   const all: Amount = { bytes: 0, inodes: 0 };
   const unused: Amount = { bytes: 0, inodes: 0 };
-  for (const [key, amount] of amounts) {
+  amounts.forEach((amount, thing) => {
     addAmount(all, amount);
-    if (!isUsed(key)) addAmount(unused, amount);
-  }
-  return { ...all, count: amounts.size, unused };
+    if (users[thing] === 0) addAmount(unused, amount);
+  });
+  return { ...all, count: amounts.length, unused };
 }
 
 /** Mounts, containers and kept snapshots that are made of an image, in words. */

@@ -2,6 +2,7 @@
 import type { Metadata } from '../metadata/metadata.ts';
 import type { Collected } from './collect.ts';
 import { shortName } from './find.ts';
+import { StoreGraph } from './graph.ts';
 import type { Orphan } from './orphans.ts';
 
 export interface Explanation {
@@ -26,58 +27,48 @@ export function explainOrphan(orphan: Orphan): Explanation {
 
 /** Everything that has a row, with the first thing that was found to hold it. */
 export function explainKept(metadata: Metadata): Explanation[] {
-  const { database } = metadata;
-  const reasons = new Map<string, string>();
-  const because = (key: string | null, text: string) => {
-    if (key !== null && !reasons.has(key)) reasons.set(key, text);
+  const graph = new StoreGraph(metadata);
+  const ofBlob = new Array<string | undefined>(graph.blobs.length);
+  const ofLayer = new Array<string | undefined>(graph.layers.length);
+  const hold = (because: string, keys: readonly (string | null)[], chains: readonly (string | null)[]) => {
+    graph.reach(
+      keys.map((key) => graph.blob(key)),
+      (blob) => claim(ofBlob, blob, because),
+    );
+    // What lies below a layer that somebody else holds already may be held by nobody else: go all the way down.
+    for (const chain of chains) {
+      graph.climb(graph.chain(chain), (layer) => {
+        claim(ofLayer, layer, because);
+        return true;
+      });
+    }
   };
-  for (const row of metadata.images.list()) {
-    const text = `image ${shortName(row.name)}`;
-    for (const key of [row.target, row.manifest, row.config, row.chainId]) because(key, text);
+  for (const row of graph.images) {
+    hold(`image ${shortName(row.name)}`, [row.target, row.manifest, row.config], [row.chainId]);
   }
-  for (const row of metadata.snapshots.writable()) {
-    for (const key of [row.manifest, row.parent]) because(key, `${row.kind} snapshot ${row.key}`);
+  for (const row of metadata.snapshots.writable())
+    hold(`${row.kind} snapshot ${row.key}`, [row.manifest], [row.parent]);
+  const leases = new Map(metadata.leases.list().map((lease) => [lease.id, lease]));
+  const layerIndex = new Map(graph.layers.map(([key], i) => [key as string, i]));
+  for (const { lease, key, kind } of metadata.leases.allRefs()) {
+    const row = leases.get(lease);
+    const because = row?.session === null && row.expiresAt !== null ? `interrupted: ${row.purpose}` : `${row?.purpose}`;
+    hold(because, [key], [key]);
+    if (kind === 'layer') claim(ofLayer, layerIndex.get(key) ?? -1, because);
   }
-  const purposes = new Map(metadata.leases.list().map((lease) => [lease.id, lease]));
-  for (const { lease, key } of metadata.leases.allRefs()) {
-    const row = purposes.get(lease);
-    because(key, row?.session || row?.expiresAt === null ? `${row.purpose}` : `interrupted: ${row?.purpose}`);
-  }
-  spreadToChildren(metadata, reasons);
-  const blobs = database.all<{ key: string; bytes: number }>('SELECT digest AS key, size AS bytes FROM blobs');
-  const layers = database.all<{ key: string; bytes: number }>('SELECT key, bytes FROM layers');
-  const explain = (kind: 'blob' | 'layer') => (row: { key: string; bytes: number }) => ({
-    kind,
-    ...row,
-    because: reasons.get(kind === 'layer' ? `layer ${row.key}` : row.key) ?? reasons.get(row.key) ?? 'a row holds it',
-  });
-  return [...blobs.map(explain('blob')), ...layers.map(explain('layer'))];
+  return [
+    ...graph.blobs.map(([key, bytes], i) => explain('blob', key, bytes, ofBlob[i])),
+    ...graph.layers.map(([key, bytes], i) => explain('layer', key, bytes, ofLayer[i])),
+  ];
 }
 
-/** What holds a parent holds what it names: manifests and configs by refs, layers by the stacks that they are in. */
-function spreadToChildren({ database }: Metadata, reasons: Map<string, string>): void {
-  const refs = Map.groupBy(
-    database.all<{ parent: string; child: string }>('SELECT parent, child FROM refs'),
-    (ref) => ref.parent,
-  );
-  const chains = new Map(
-    database
-      .all<{ key: string; parent: string | null; layer: string }>(
-        `SELECT key, parent, layer FROM snapshots WHERE kind = 'committed'`,
-      )
-      .map((chain) => [chain.key, chain]),
-  );
-  const pending = [...reasons.keys()];
-  for (let key = pending.pop(); key !== undefined; key = pending.pop()) {
-    const reason = reasons.get(key) as string;
-    const chain = chains.get(key);
-    const below = (refs.get(key) ?? []).map((ref) => ref.child);
-    if (chain?.parent) below.push(chain.parent);
-    if (chain) reasons.set(`layer ${chain.layer}`, reason);
-    for (const child of below) {
-      if (reasons.has(child)) continue;
-      reasons.set(child, reason);
-      pending.push(child);
-    }
-  }
+/** Notes a reason; false when there was one. */
+function claim(reasons: (string | undefined)[], thing: number, because: string): boolean {
+  if (thing < 0 || reasons[thing] !== undefined) return false;
+  reasons[thing] = because;
+  return true;
+}
+
+function explain(kind: 'blob' | 'layer', key: string, bytes: number, because = 'a stack holds it'): Explanation {
+  return { kind, key, bytes, because };
 }

@@ -104,7 +104,9 @@ function unheldCandidates({ metadata: { database } }: StoreContext): Candidates 
   return {
     blobs: keys(`SELECT digest AS key FROM blobs b
       WHERE NOT EXISTS (SELECT 1 FROM refs WHERE child = b.digest)
-        AND NOT EXISTS (SELECT 1 FROM images WHERE b.digest IN (target, manifest, config))`),
+        AND NOT EXISTS (SELECT 1 FROM images WHERE target = b.digest)
+        AND NOT EXISTS (SELECT 1 FROM images WHERE manifest = b.digest)
+        AND NOT EXISTS (SELECT 1 FROM images WHERE config = b.digest)`),
     chains: keys(`SELECT key FROM snapshots s WHERE kind = 'committed'
         AND NOT EXISTS (SELECT 1 FROM snapshots WHERE parent = s.key)
         AND NOT EXISTS (SELECT 1 FROM images WHERE chain_id = s.key)`),

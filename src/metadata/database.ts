@@ -52,6 +52,11 @@ export class Database implements Disposable {
     return guard('metadata', () => this.#statement(sql).all(...parameters) as Row[]);
   }
 
+  /** Rows as arrays of their columns: half the work of objects, for what reads whole tables. */
+  columns<Row extends readonly unknown[]>(sql: string): Row[] {
+    return guard('metadata', () => this.#sqlite.prepare(sql).raw().all() as Row[]);
+  }
+
   /** Executes one statement; rows changed. */
   run(sql: string, ...parameters: Parameter[]): number {
     return guard('metadata', () => this.#statement(sql).run(...parameters).changes);
