@@ -13,7 +13,7 @@ import { measureFloor } from './lib/floor.ts';
 import { type Cost, Meter } from './lib/meter.ts';
 import { startRegistry } from './lib/registry.ts';
 import { publish } from './lib/report.ts';
-import { dropCaches, ScratchDisk } from './lib/scratch-disk.ts';
+import { dropCaches, ScratchDisk, settleDisks } from './lib/scratch-disk.ts';
 import { SUBJECTS, type Subject } from './lib/subjects.ts';
 
 const { values } = parseArgs({
@@ -43,6 +43,8 @@ async function pullOnce(subject: Subject, address: string, image: string): Promi
   using disk = new ScratchDisk();
   await using meter = new Meter();
   const running = await subject.start(disk.path, meter);
+  // Whatever the one before left to be written must not be written now.
+  settleDisks();
   const before = disk.bytesWritten();
   const cost = await meter.run(running.pull(address, image));
   return { ...cost, written: disk.bytesWritten() - before };

@@ -69,8 +69,13 @@ export class ScratchDisk implements Disposable {
   }
 }
 
+/** Waits until everything that is dirty was written. */
+export function settleDisks(): void {
+  execFileSync('sync');
+}
+
 /** Forgets what is cached of files, so that reads come from the disk. */
 export function dropCaches(): void {
-  execFileSync('sync');
+  settleDisks();
   writeFileSync('/proc/sys/vm/drop_caches', '3');
 }

@@ -1,7 +1,7 @@
 /** One layer on its way in: a partial file, locked by us, that becomes the layer by a rename. */
-import { closeSync, fsyncSync, ftruncateSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
 import { TslayerError } from '../../src/errors.ts';
-import { tryLock } from '../../src/sys/locks.ts';
+import { type FileLock, tryLock } from '../../src/sys/locks.ts';
 import { moduleUrl } from '../../src/sys/module-url.ts';
 import type { LayerApplication, LayerId } from '../driver.ts';
 import type { LayerFiles } from './files.ts';
@@ -12,10 +12,8 @@ import type { ErofsSinkOptions } from './sink.ts';
 
 export function beginLayer(files: LayerFiles, id: LayerId, durable: boolean): LayerApplication {
   const partial = files.partial(id);
-  const lock = tryLock(partial);
+  const lock = lockEmpty(partial);
   if (lock === undefined) throw new TslayerError('IN_USE', `layer ${id} is being written by another process`);
-  // What a crash left under this name is ours to overwrite: we hold its lock.
-  ftruncateSync(lock.fd, 0);
   const options: ErofsSinkOptions = { path: partial, name: id, durable };
   let open = true;
   const release = (): void => {
@@ -36,6 +34,18 @@ export function beginLayer(files: LayerFiles, id: LayerId, durable: boolean): La
       release();
     },
   };
+}
+
+/**
+ * An empty file under our lock. What a crash left is unlinked and not truncated: ext4 takes a file that was truncated
+ * to nothing for one that is being replaced, and writes all of it to disk when it is closed (auto_da_alloc).
+ */
+function lockEmpty(path: string): FileLock | undefined {
+  const lock = tryLock(path);
+  if (lock === undefined || fstatSync(lock.fd).size === 0) return lock;
+  rmSync(path);
+  lock[Symbol.dispose]();
+  return lockEmpty(path);
 }
 
 /** The head of a finished image; what was cut short has no superblock and is refused here. */
