@@ -1,8 +1,10 @@
 /** A file's bytes out of an image that is not mounted. */
 import type { TarEntry } from '../archive/entry.ts';
 import type { LayerSink } from '../archive/sink.ts';
+import { filled } from '../archive/tar-writer.ts';
 import { TslayerError } from '../errors.ts';
 import type { ImageRow } from '../metadata/images.ts';
+import { layerCompression } from '../oci/media-types.ts';
 import type { OperationOptions } from '../progress.ts';
 import type { StoreContext } from './context.ts';
 import { readPath } from './file-description.ts';
@@ -42,10 +44,25 @@ export async function* readFile(
   options: OperationOptions = {},
 ): AsyncGenerator<Uint8Array, void> {
   if (entry.size === 0) return;
-  const driver = layer.row && (await context.driver());
-  const stored =
-    layer.row && driver?.readFile ? driver.readFile(layer.row.id, entry) : storedBytes(context, layer, entry, options);
+  const stored = await openStored(context, layer, entry, options);
   yield* entry.segments ? filled(entry, stored) : stored;
+}
+
+/** The stored bytes by the shortest way: from the unpacked layer, from the place in an uncompressed blob, or out of it. */
+async function openStored(
+  context: StoreContext,
+  layer: ImageLayer,
+  entry: TarEntry,
+  options: OperationOptions,
+): Promise<AsyncIterable<Uint8Array>> {
+  const driver = layer.row && (await context.driver());
+  if (layer.row && driver?.readFile) return driver.readFile(layer.row.id, entry);
+  const { digest, mediaType } = layer.descriptor;
+  if (layerCompression(mediaType) === 'none' && context.metadata.blobs.has(digest)) {
+    const { dataOffset: start, storedSize } = entry;
+    return context.blobs.open(digest, { start, end: start + storedSize });
+  }
+  return storedBytes(context, layer, entry, options);
 }
 
 /** Out of the blob: the tar is read up to the file, and no further. */
@@ -80,35 +97,4 @@ async function* storedBytes(
     for (let chunk = queue.shift(); chunk; chunk = queue.shift()) yield chunk;
   }
   if (left > 0) throw new TslayerError('MALFORMED', `${layer.descriptor.digest} has no ${byteString(wanted.path)}`);
-}
-
-const ZEROS = Buffer.alloc(64 * 1024);
-
-/** A sparse file's segments put in their places. */
-async function* filled(entry: TarEntry, stored: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void> {
-  const segments = [...(entry.segments ?? [])];
-  let at = 0;
-  let left = 0;
-  for await (const chunk of stored) {
-    for (let offset = 0; offset < chunk.length; ) {
-      if (left === 0) {
-        const next = segments.shift();
-        if (!next) break;
-        yield* zeros(next.offset - at);
-        at = next.offset;
-        left = next.length;
-        continue;
-      }
-      const part = chunk.subarray(offset, offset + left);
-      yield part;
-      offset += part.length;
-      at += part.length;
-      left -= part.length;
-    }
-  }
-  yield* zeros(entry.size - at);
-}
-
-function* zeros(length: number): Generator<Uint8Array, void> {
-  for (let left = length; left > 0; left -= ZEROS.length) yield left < ZEROS.length ? ZEROS.subarray(0, left) : ZEROS;
 }

@@ -8,6 +8,7 @@ import type { StoreContext } from './context.ts';
 import type { ImageLayer } from './image-layers.ts';
 
 const ROOM = 256 * 1024;
+const STEP = 64 * 1024;
 
 export interface ReadLayerOptions {
   readonly signal?: AbortSignal | undefined;
@@ -48,9 +49,12 @@ export async function* readLayerInSteps(
   try {
     for await (const chunk of context.blobs.open(descriptor.digest)) {
       throwIfAborted(options.signal);
-      await inflater.write(chunk);
-      yield;
-      if (options.isDone?.()) return;
+      // What a step gives may have to wait in memory: 64 KiB inflate to 64 MiB at the most.
+      for (let at = 0; at < chunk.length; at += STEP) {
+        await inflater.write(chunk.subarray(at, at + STEP));
+        yield;
+        if (options.isDone?.()) return;
+      }
     }
     await inflater.end();
     tar.end();
