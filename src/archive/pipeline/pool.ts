@@ -14,7 +14,8 @@ export class Thread {
   dead: Error | undefined;
 
   constructor() {
-    this.#worker = new Worker(moduleUrl('./worker', import.meta.url), { resourceLimits: LIMITS });
+    // Without the flags that the process was started with: some of them fit a main program only.
+    this.#worker = new Worker(moduleUrl('./worker', import.meta.url), { resourceLimits: LIMITS, execArgv: [] });
     this.#worker.unref();
     this.#worker.on('message', (answer: Answer) => {
       this.#worker.unref();
