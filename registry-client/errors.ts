@@ -43,13 +43,19 @@ export class RegistryError extends TslayerError {
 
 const RETRIED = new Set([408, 429, 500, 502, 503, 504]);
 
+export interface Circumstances {
+  readonly retryAfterMs?: number | undefined;
+  /** Where the credential that was sent came from. */
+  readonly credential?: string | undefined;
+}
+
 /** The error of an answer that is not the wanted one. `said` is the registry's own explanation, already harmless. */
 export function statusError(
   what: string,
   place: string,
   status: number,
   said: Said,
-  retryAfterMs?: number,
+  { retryAfterMs, credential }: Circumstances = {},
 ): RegistryError {
   const reason = said.message === '' ? '' : `: ${said.message}`;
   return new RegistryError(codeOfStatus(status), `${what}: ${place} answered ${status}${reason}`, {
@@ -57,7 +63,7 @@ export function statusError(
     wireCodes: said.codes,
     retryAfterMs,
     temporary: RETRIED.has(status),
-    hint: hintOfStatus(status, said.codes),
+    hint: hintOfStatus(status, said.codes, credential),
   });
 }
 
@@ -75,7 +81,8 @@ function codeOfStatus(status: number): ErrorCode {
   return 'FAILED';
 }
 
-function hintOfStatus(status: number, codes: readonly string[]): string | undefined {
+function hintOfStatus(status: number, codes: readonly string[], credential: string | undefined): string | undefined {
+  if (status === 401 && credential !== undefined) return `the credential from ${credential} was not accepted`;
   if (status === 401 || status === 403) return 'the repository may not exist, or `tslayer login` may be needed';
   if (status === 429) return 'the registry limits how often it is asked; wait, or log in for a higher limit';
   if (status === 407) return 'the proxy wants credentials: write them into HTTPS_PROXY';

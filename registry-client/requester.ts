@@ -185,7 +185,9 @@ export class Requester {
     const { status } = response;
     const retryAfterMs = parseRetryAfter(response.header('retry-after'));
     if (response.url.origin === originOf(endpoint)) {
-      return statusError(ask.what, endpointName(endpoint), status, said(body, this.#parts.secrets), retryAfterMs);
+      const credential = status === 401 ? await this.#parts.authorizer.sourceOf(endpoint) : undefined;
+      const reason = said(body, this.#parts.secrets);
+      return statusError(ask.what, endpointName(endpoint), status, reason, { retryAfterMs, credential });
     }
     // A signed address of a CDN lives for minutes: each try asks the registry for a new one.
     return new RegistryError(

@@ -9,7 +9,6 @@ import * as v from 'valibot';
 import { asTslayerError, TslayerError } from '../../src/errors.ts';
 import { parseJson } from '../../src/oci/descriptor.ts';
 import { type Credential, type CredentialSource, credentialKeys } from './credentials.ts';
-import { runHelper } from './helper.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -42,7 +41,7 @@ const FileSchema: v.GenericSchema<unknown, AuthFile> = v.looseObject({
 });
 
 /** Where credentials are looked for, first match wins; `$REGISTRY_AUTH_FILE` excludes the others. */
-export function authFilePaths(env: Env): string[] {
+function authFilePaths(env: Env): string[] {
   if (env.REGISTRY_AUTH_FILE) return [env.REGISTRY_AUTH_FILE];
   const home = env.HOME || homedir();
   const runtime = env.XDG_RUNTIME_DIR || `/run/containers/${process.getuid?.() ?? 0}`;
@@ -91,11 +90,11 @@ async function findInFile(
   const keys = credentialKeys(registry, repository);
   const helperKey = keys.find((key) => file.credHelpers?.[key]);
   const helper = helperKey === undefined ? undefined : file.credHelpers?.[helperKey];
-  if (helper && helperKey) return await runHelper(helper, helperKey, env);
+  if (helper && helperKey) return await askHelper(helper, helperKey, env);
   if (file.credsStore) {
     // A store knows registries, not repositories.
     for (const key of credentialKeys(registry, '')) {
-      const found = await runHelper(file.credsStore, key, env);
+      const found = await askHelper(file.credsStore, key, env);
       if (found) return found;
     }
   }
@@ -106,6 +105,12 @@ async function findInFile(
     if (found) return found;
   }
   return undefined;
+}
+
+/** Starting programs is loaded where there is one to start. */
+async function askHelper(name: string, key: string, env: Env): Promise<Credential | undefined> {
+  const { runHelper } = await import('./helper.ts');
+  return await runHelper(name, key, env);
 }
 
 /** docker writes addresses: `https://ghcr.io/v2/` means `ghcr.io`. */

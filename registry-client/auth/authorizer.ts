@@ -69,6 +69,11 @@ export class Authorizer {
     return next === sent ? undefined : next;
   }
 
+  /** Where the credential that was used came from, for people. */
+  async sourceOf({ registry, repository }: Endpoint): Promise<string | undefined> {
+    return (await this.#found.get(`${registry} ${repository}`)?.credential.catch(() => undefined))?.source;
+  }
+
   async #header(
     endpoint: Endpoint,
     known: Known,

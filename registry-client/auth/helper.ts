@@ -11,7 +11,7 @@ import { harmless } from '../transport/secrets.ts';
 import type { Credential } from './credentials.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
-export type HelperAction = 'get' | 'store' | 'erase';
+type HelperAction = 'get' | 'store' | 'erase';
 
 const NAME = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;
 const KEY = /^(?:https?:\/\/)?[A-Za-z0-9[\]][A-Za-z0-9.:_/[\]-]{0,512}$/;

@@ -13,7 +13,6 @@ import type { RegistryClientOptions } from '../options.ts';
 import { createRegistryClient } from '../registry-client.ts';
 import { type AuthFile, fileCredentials, readAuthFile } from './auth-file.ts';
 import { credentialKeys, HUB_NAMES, staticCredential } from './credentials.ts';
-import { eraseInHelper, storeInHelper } from './helper.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -70,7 +69,9 @@ export async function logout(registry: string, env: Env = process.env): Promise<
   const helper = helperOf(file, registry);
   let removed = false;
   for (const key of credentialKeys(registry, '')) {
-    if (helper !== undefined && (await eraseInHelper(helper, key, env))) removed = true;
+    if (helper === undefined) break;
+    const { eraseInHelper } = await import('./helper.ts');
+    if (await eraseInHelper(helper, key, env)) removed = true;
   }
   const auths = Object.entries(file.auths ?? {});
   const kept = auths.filter(([key]) => !keysOf(registry).includes(key));
@@ -96,6 +97,7 @@ async function store(registry: string, username: string, password: string, env: 
   const file = (await readAuthFile(path)) ?? {};
   const helper = helperOf(file, registry);
   if (helper !== undefined) {
+    const { storeInHelper } = await import('./helper.ts');
     await storeInHelper(helper, (registry === HUB ? HUB_NAMES[0] : undefined) ?? registry, username, password, env);
     return `docker-credential-${helper}`;
   }

@@ -90,7 +90,11 @@ export class TokenService {
     } catch (error) {
       throw transportError(what, place, error);
     }
-    if (response.status !== 200) throw statusError(what, place, response.status, said(body, this.#secrets));
+    if (response.status !== 200) {
+      throw statusError(what, place, response.status, said(body, this.#secrets), {
+        credential: request.credential?.source,
+      });
+    }
     return parseJson(body, Answer, `the answer of ${what}`);
   }
 

@@ -99,7 +99,17 @@ export class ManifestWriter {
   async delete(reference: Reference, options?: OperationOptions): Promise<void> {
     const name = reference.digest ?? reference.tag;
     if (name === undefined) throw new TslayerError('INVALID_ARGUMENT', 'nothing to delete: neither tag nor digest');
-    await this.#delete(reference, `manifests/${name}`, formatReference(reference), options);
+    try {
+      await this.#delete(reference, `manifests/${name}`, formatReference(reference), options);
+    } catch (error) {
+      // Deleting tags is optional; docker-registry takes digests only.
+      const isRefused = error instanceof RegistryError && (error.status === 400 || error.status === 405);
+      if (!isRefused || reference.digest !== undefined) throw error;
+      throw new RegistryError('UNSUPPORTED', `${error.message}: the registry does not delete tags`, {
+        cause: error,
+        hint: 'delete by digest, which removes every tag of the image',
+      });
+    }
   }
 
   async deleteBlob(repository: Repository, digest: Digest, options?: OperationOptions): Promise<void> {

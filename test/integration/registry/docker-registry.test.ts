@@ -88,6 +88,7 @@ describe('docker-registry', () => {
     assert.deepEqual(await collect(client.catalog(registry.host)), ['deep/er/app', 'other']);
     await client.deleteBlob(elsewhere, image.layerDescriptor.digest);
     assert.equal(await client.hasBlob(elsewhere, image.layerDescriptor.digest), false);
+    await assert.rejects(client.deleteManifest(reference), (error) => isTslayerError(error, 'UNSUPPORTED'));
     await client.deleteManifest({
       registry: reference.registry,
       repository: reference.repository,
