@@ -12,7 +12,6 @@ const steps: Step[] = [
   { name: 'format and lint', command: ['biome', 'ci', '--error-on-warnings'] },
   { name: 'types', command: ['tsc', '-p', '.'] },
   { name: 'layering', command: ['node', '--test', 'test/unit/layering.test.ts'] },
-  { name: 'unused code', command: ['knip'] },
   { name: 'build', command: ['node', 'scripts/build.js'] },
   { name: 'package', command: ['publint', '--strict'] },
   { name: 'documents', command: ['node', 'scripts/check-docs.ts'] },
