@@ -1,10 +1,11 @@
 /** A snapshot's root directory looks like that of the topmost layer that says anything of its root. */
+import { closeSync, openSync, readSync } from 'node:fs';
 import { openMounts } from '../../src/mounts/open.ts';
 import { dressRoot } from '../directories/root.ts';
 import type { Stack } from '../driver.ts';
 import type { LayerFile } from './files.ts';
+import { type LayerNote, NOTE_SIZE, readNote } from './format/note.ts';
 import { imageMount, type MountContext, visibleLayers } from './mounts.ts';
-import { ImageReader } from './read/image-reader.ts';
 
 export interface RootModel extends Disposable {
   /** Path of the root directory to look like; undefined where no layer speaks of its root. */
@@ -26,9 +27,17 @@ export function copyRoot(context: MountContext, stack: Stack, upper: string): vo
 }
 
 function explicitRoot({ layers }: MountContext, stack: Stack): LayerFile | undefined {
-  for (const { file } of visibleLayers(layers, stack)) {
-    using image = new ImageReader(file.path);
-    if (!image.note.implicitRoot) return file;
+  return visibleLayers(layers, stack).find(({ file }) => !noteOf(file.path).implicitRoot)?.file;
+}
+
+/** A few bytes of each layer, since a stack may have hundreds. */
+function noteOf(path: string): LayerNote {
+  const fd = openSync(path, 'r');
+  try {
+    const note = Buffer.alloc(NOTE_SIZE);
+    readSync(fd, note, 0, NOTE_SIZE, 0);
+    return readNote(note);
+  } finally {
+    closeSync(fd);
   }
-  return undefined;
 }

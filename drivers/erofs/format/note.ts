@@ -6,6 +6,9 @@
  */
 import { TslayerError } from '../../../src/errors.ts';
 
+/** Bytes of the note. */
+export const NOTE_SIZE = 64;
+
 const MAGIC = Buffer.from('tslayer\0');
 const VERSION = 1;
 
