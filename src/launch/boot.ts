@@ -13,13 +13,21 @@ import { fileURLToPath } from 'node:url';
 import { TslayerError } from '../errors.ts';
 import { sendWithFds, socketPair } from '../sys/fd-passing.ts';
 import { moduleUrl } from '../sys/module-url.ts';
-import { CLONE_NEWPID, pidfdGetfd, pidfdOpen, setns, unshare } from '../sys/namespaces.ts';
+import {
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWPID,
+  CLONE_NEWUTS,
+  pidfdGetfd,
+  pidfdOpen,
+  setns,
+  unshare,
+} from '../sys/namespaces.ts';
 import { LaunchError } from './errors.ts';
 import type { StdioTarget } from './launcher.ts';
+import { signalProcess, startTimeOf } from './liveness.ts';
 import { type InitMessage, type InitTask, LENGTH_BYTES } from './protocol.ts';
-
-/** The PID namespace of the child: a new one, the caller's, or the one behind an open file. */
-export type PidNamespace = 'new' | 'host' | number;
+import { inNewUserNamespace, inUserNamespaceOf } from './user-namespace.ts';
 
 export type Stdio = readonly [StdioTarget, StdioTarget, StdioTarget];
 
@@ -32,19 +40,39 @@ export interface Ended {
   readonly signal?: string;
 }
 
+export interface BootRequest {
+  readonly stdio: Stdio;
+  /** It becomes PID 1 of a new PID namespace. */
+  readonly newPid: boolean;
+  /** The caller's; a new one, whose ids are written before the task is sent; or that of a process. */
+  readonly user: 'host' | 'new' | { readonly pid: number };
+  /** Namespaces that it is born into. */
+  readonly enter: readonly NamespaceFile[];
+}
+
+/** An open /proc/PID/ns file, and its CLONE_NEW* flag. */
+export interface NamespaceFile {
+  readonly fd: number;
+  readonly flag: number;
+}
+
 /** An init process: waiting for its task, then the program that it became. */
 export class InitProcess implements Disposable {
+  /** The process itself, or what started it in its user namespace and ends with it. */
   readonly child: ChildProcess;
-  readonly pid: number;
+  readonly request: BootRequest;
   readonly ended: Promise<Ended>;
+  #pid: number;
+  #startTime: number | undefined;
   readonly #socket: Socket;
   readonly #fd: number;
   readonly #messages: AsyncIterator<InitMessage>;
   #launched = false;
 
-  constructor(child: ChildProcess, pid: number, socketFd: number) {
+  constructor(child: ChildProcess, pid: number, socketFd: number, request: BootRequest) {
     this.child = child;
-    this.pid = pid;
+    this.request = request;
+    this.#pid = pid;
     this.ended = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
         if (signal === null) resolve({ exitCode: code ?? 125 });
@@ -56,6 +84,23 @@ export class InitProcess implements Disposable {
     this.#messages = readMessages(this.#socket);
   }
 
+  /** As the host sees it; known for certain from `ready` on. */
+  get pid(): number {
+    return this.#pid;
+  }
+
+  get startTime(): number | undefined {
+    return this.#startTime;
+  }
+
+  /** Waits until the process lives, and is in its user namespace. */
+  async ready(): Promise<void> {
+    const { value: message, done } = await this.#messages.next();
+    if (done || message.type !== 'ready') throw died(message);
+    this.#pid = message.pid;
+    this.#startTime = startTimeOf(message.pid);
+  }
+
   /**
    * Hands over the task and waits until the program is executed.
    *
@@ -64,17 +109,23 @@ export class InitProcess implements Disposable {
   async launch(task: InitTask, files: readonly number[], hooks: LaunchHooks): Promise<void> {
     this.#launched = true;
     let starting = false;
+    this.#send(task, files);
     for (;;) {
       const { value: message, done } = await this.#messages.next();
       if (done) break;
-      if (message.type === 'ready') this.#send(task, files);
-      else if (message.type === 'warning') hooks.onWarning(message.message);
+      if (message.type === 'warning') hooks.onWarning(message.message);
       else if (message.type === 'terminal') this.#takeTerminal(message.master, hooks);
       else if (message.type === 'starting') starting = true;
-      else throw new LaunchError(message.exitStatus, message.code, message.message, { hint: message.hint });
+      else if (message.type === 'error') throw died(message);
     }
     this.#socket.destroy();
-    if (!starting) throw new LaunchError(125, 'FAILED', 'the container was ended while it was being prepared');
+    if (!starting) throw died(undefined);
+  }
+
+  /** False when it is gone. Node's own kill knows no real-time signals, and not what is behind a user namespace. */
+  signal(number: number): boolean {
+    if (this.#startTime === undefined) return this.child.kill(number);
+    return signalProcess(this.#pid, this.#startTime, number);
   }
 
   #send(task: InitTask, files: readonly number[]): void {
@@ -111,6 +162,13 @@ export interface LaunchHooks {
   readonly onTerminal: (master: number) => void;
 }
 
+function died(message: InitMessage | undefined): LaunchError {
+  if (message?.type === 'error') {
+    return new LaunchError(message.exitStatus, message.code, message.message, { hint: message.hint });
+  }
+  return new LaunchError(125, 'FAILED', 'the container was ended while it was being prepared');
+}
+
 async function* readMessages(socket: Socket): AsyncGenerator<InitMessage, undefined> {
   let rest = '';
   try {
@@ -125,16 +183,19 @@ async function* readMessages(socket: Socket): AsyncGenerator<InitMessage, undefi
   return undefined;
 }
 
-export function bootInit(stdio: Stdio, pidNamespace: PidNamespace): InitProcess {
+export function bootInit(request: BootRequest): InitProcess {
+  const [program = '', ...args] = commandFor(request);
+  // In a session of its own: keys of the caller's terminal reach it by the caller alone.
+  const options = { env: {}, detached: true };
   const [mine, theirs] = socketPair();
   try {
-    const child = inPidNamespace(pidNamespace, () =>
-      spawn(process.execPath, ['--no-warnings', INIT], { stdio: [...stdio, theirs], env: {} }),
+    const child = insideNamespaces(request, () =>
+      spawn(program, args, { ...options, stdio: [...request.stdio, theirs] }),
     );
     // Reported again by the event, which nobody else listens to.
     child.on('error', () => undefined);
-    if (child.pid === undefined) throw new TslayerError('FAILED', 'cannot start the init process');
-    return new InitProcess(child, child.pid, mine);
+    if (child.pid === undefined) throw new TslayerError('FAILED', `cannot start ${program}`);
+    return new InitProcess(child, child.pid, mine, request);
   } catch (error) {
     closeSync(mine);
     throw error;
@@ -143,18 +204,40 @@ export function bootInit(stdio: Stdio, pidNamespace: PidNamespace): InitProcess 
   }
 }
 
-function inPidNamespace<T>(namespace: PidNamespace, start: () => T): T {
-  if (namespace === 'host') return start();
-  const own = openSync('/proc/thread-self/ns/pid_for_children', 'r');
+function commandFor({ user, newPid }: BootRequest): string[] {
+  const node = [process.execPath, '--no-warnings', INIT];
+  if (user === 'host') return node;
+  return user === 'new' ? inNewUserNamespace(newPid, node) : inUserNamespaceOf(user.pid, node);
+}
+
+/** Runs `start` with the calling thread in other namespaces, and brings it back. */
+function insideNamespaces<T>({ newPid, user, enter }: BootRequest, start: () => T): T {
+  const own: NamespaceFile[] = [];
+  const remember = (file: string, flag: number): void => {
+    own.push({ fd: openSync(`/proc/thread-self/ns/${file}`, 'r'), flag });
+  };
   try {
-    if (namespace === 'new') unshare(CLONE_NEWPID);
-    else setns(namespace, CLONE_NEWPID);
-    try {
-      return start();
-    } finally {
-      setns(own, CLONE_NEWPID);
+    for (const { fd, flag } of enter) {
+      remember(NAMESPACE_FILES[flag]!, flag);
+      setns(fd, flag);
     }
+    // A PID namespace that belongs to a new user namespace is made inside it.
+    if (newPid && user !== 'new') {
+      remember('pid_for_children', CLONE_NEWPID);
+      unshare(CLONE_NEWPID);
+    }
+    return start();
   } finally {
-    closeSync(own);
+    for (const { fd, flag } of own.toReversed()) {
+      setns(fd, flag);
+      closeSync(fd);
+    }
   }
 }
+
+const NAMESPACE_FILES: Readonly<Record<number, string>> = {
+  [CLONE_NEWPID]: 'pid_for_children',
+  [CLONE_NEWIPC]: 'ipc',
+  [CLONE_NEWUTS]: 'uts',
+  [CLONE_NEWNET]: 'net',
+};

@@ -25,7 +25,15 @@ import { parseUlimit } from './options/ulimits.ts';
 import { parseTmpfs, parseVolume } from './options/volumes.ts';
 import type { RunOptions } from './run-options.ts';
 import { chooseProfile } from './seccomp/choose.ts';
-import type { ContainerSpec, DeviceRule, DeviceSpec, MountSpec, NamespaceSpec, ProcessSpec } from './spec.ts';
+import type {
+  ContainerSpec,
+  DeviceRule,
+  DeviceSpec,
+  GeneratedFiles,
+  MountSpec,
+  NamespaceSpec,
+  ProcessSpec,
+} from './spec.ts';
 
 export interface SpecInput {
   /** From newContainerId(); also the key of the rootfs's snapshot. */
@@ -55,6 +63,14 @@ export function buildSpec(input: SpecInput): ContainerSpec {
   checkHostname(hostname, options.hostname !== undefined && !isNew('uts'));
   const { devices, rules } = chooseDevices(options, host);
   const userNamespace = parseUserNamespace(options.userns, host.automaticRange);
+  const files = generateFiles({
+    hostname,
+    hostHosts: host.readHostFile('/etc/hosts'),
+    hostResolvConf: host.readHostFile('/etc/resolv.conf'),
+    hostNetwork: !isNew('network'),
+    addHost: options.addHost ?? [],
+    dns: options.dns ?? [],
+  });
   return {
     id,
     name: options.name ?? id,
@@ -63,20 +79,13 @@ export function buildSpec(input: SpecInput): ContainerSpec {
     process: buildProcess(input.config.config, options, hostname, security, host),
     namespaces: userNamespace ? [...namespaces, { type: 'user' }] : namespaces,
     hostname,
-    mounts: chooseMounts(options, privileged, isNew('ipc')),
+    mounts: chooseMounts(options, privileged, isNew('ipc'), files),
     devices,
     maskedPaths: security.systemPathsUnconfined ? [] : MASKED_PATHS,
     readonlyPaths: security.systemPathsUnconfined ? [] : READONLY_PATHS,
     resources: parseResources(options, rules, host.statDevice),
     cgroupParent: checkCgroupParent(options.cgroupParent ?? CGROUP_PARENT),
-    files: generateFiles({
-      hostname,
-      hostHosts: host.readHostFile('/etc/hosts'),
-      hostResolvConf: host.readHostFile('/etc/resolv.conf'),
-      hostNetwork: !isNew('network'),
-      addHost: options.addHost ?? [],
-      dns: options.dns ?? [],
-    }),
+    files,
     ...(userNamespace && { userNamespace }),
     stop: {
       signal: options.stopSignal ?? input.config.config.StopSignal ?? 'SIGTERM',
@@ -149,24 +158,26 @@ function chooseNamespaces(options: RunOptions): NamespaceSpec[] {
 
 /** Below the volumes: one over /etc hides them, and is not written to. */
 const GENERATED = [
-  ['/etc/hosts', 'hosts'],
-  ['/etc/hostname', 'hostname'],
-  ['/etc/resolv.conf', 'resolv.conf'],
+  ['/etc/hosts', 'hosts', 'hosts'],
+  ['/etc/hostname', 'hostname', 'hostname'],
+  ['/etc/resolv.conf', 'resolv.conf', 'resolvConf'],
 ] as const;
 
-function chooseMounts(options: RunOptions, privileged: boolean, ownIpc: boolean): MountSpec[] {
+function chooseMounts(
+  options: RunOptions,
+  privileged: boolean,
+  ownIpc: boolean,
+  generated: GeneratedFiles,
+): MountSpec[] {
   const system = defaultMounts(parseBytes(options.shmSize ?? DEFAULT_SHM, '--shm-size')).map((mount) => {
     const ipc = mount.destination === '/dev/shm' || mount.destination === '/dev/mqueue';
     if (ipc && !ownIpc) return { ...mount, type: 'bind', source: mount.destination, options: ['bind'] };
     if (!privileged) return mount;
     return { ...mount, options: mount.options.filter((option) => option !== 'ro') };
   });
-  const files = GENERATED.map(([destination, source]) => ({
-    destination,
-    type: 'file',
-    source,
-    options: ['rprivate'],
-  }));
+  const files = GENERATED.filter(([, , key]) => generated[key] !== undefined).map(
+    ([destination, source]): MountSpec => ({ destination, type: 'file', source, options: ['rprivate'] }),
+  );
   const own = [...(options.volumes ?? []).map(parseVolume), ...(options.tmpfs ?? []).map(parseTmpfs)];
   // Shorter destinations first: /data must not hide /data/cache, whichever was named first.
   const depth = (mount: MountSpec): number => mount.destination.split('/').length;

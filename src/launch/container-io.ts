@@ -1,11 +1,13 @@
 /** A watched container's input and output: pipes, or a terminal. Everything that comes is logged and passed on. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import { ReadStream } from 'node:tty';
 import { hasErrno } from '../sys/libc.ts';
 import { setWindowSize, type WindowSize } from '../sys/pty.ts';
+import type { InitProcess } from './boot.ts';
 import { type LogStream, LogWriter } from './log-file.ts';
 
 const HANGUP_PATIENCE_MS = 2000;
@@ -69,10 +71,10 @@ export class ContainerIO {
   }
 
   /** As when a terminal's window is closed: its programs are told, and what does not listen is killed. */
-  hangUp(child: ChildProcess): void {
+  hangUp(init: InitProcess): void {
     this.#terminal?.destroy();
-    child.kill('SIGHUP');
-    setTimeout(() => child.kill('SIGKILL'), HANGUP_PATIENCE_MS).unref();
+    init.signal(constants.signals.SIGHUP);
+    setTimeout(() => init.signal(constants.signals.SIGKILL), HANGUP_PATIENCE_MS).unref();
   }
 
   /** Everything that the container wrote has been read. */

@@ -15,6 +15,7 @@
  * container.
  */
 import {
+  chownSync,
   closeSync,
   existsSync,
   fsyncSync,
@@ -86,7 +87,12 @@ export class ContainerStore {
     if (taken) throw new TslayerError('ALREADY_EXISTS', `the container name ${spec.name} is taken by ${taken.spec.id}`);
     const paths = this.paths(spec.id);
     for (const directory of [paths.base, paths.rootfs, paths.files]) mkdirSync(directory, { mode: 0o700 });
-    for (const [name, text] of generatedFiles(spec)) replaceFile(join(paths.files, name), text, 0o644);
+    for (const [name, text] of generatedFiles(spec)) {
+      replaceFile(join(paths.files, name), text, 0o644);
+      // Its own root's, who may change them as anywhere else.
+      const [uid, gid] = [spec.userNamespace?.uids[0]?.hostID, spec.userNamespace?.gids[0]?.hostID];
+      if (uid !== undefined && gid !== undefined) chownSync(join(paths.files, name), uid, gid);
+    }
     const held = tryLock(paths.lock);
     if (!held) throw new TslayerError('IN_USE', `the container ${spec.id} is being made by someone else`);
     this.writeState(spec.id, { status: 'created' });

@@ -1,10 +1,17 @@
 /** A further program in a running container: it joins the namespaces and cgroups of the first one. */
-import { closeSync, existsSync, openSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { ReadStream } from 'node:tty';
 import { TslayerError } from '../errors.ts';
-import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWNS, CLONE_NEWUTS } from '../sys/namespaces.ts';
+import {
+  CLONE_NEWCGROUP,
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWPID,
+  CLONE_NEWUTS,
+} from '../sys/namespaces.ts';
 import { setWindowSize, type WindowSize } from '../sys/pty.ts';
-import { bootInit, type InitProcess, type Stdio } from './boot.ts';
+import { bootInit, type InitProcess, type NamespaceFile, type Stdio } from './boot.ts';
 import { ALL_CAPABILITIES } from './capabilities.ts';
 import { ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import type { ContainerStore } from './container-store.ts';
@@ -19,13 +26,21 @@ import type { ExecOptions } from './run-options.ts';
 import { compileProfile } from './seccomp/compile.ts';
 import type { ContainerSpec, ProcessSpec } from './spec.ts';
 
+interface Joined {
+  readonly file: string;
+  readonly flag: number;
+  /** It must be born into it: PID namespaces, and what a user namespace's root may not join by itself. */
+  readonly early: 'always' | 'with user namespace' | 'never';
+}
+
 /** The mount namespace last: the other files are the host's. */
-const JOINED: readonly (readonly [file: string, flag: number])[] = [
-  ['ipc', CLONE_NEWIPC],
-  ['uts', CLONE_NEWUTS],
-  ['net', CLONE_NEWNET],
-  ['cgroup', CLONE_NEWCGROUP],
-  ['mnt', CLONE_NEWNS],
+const JOINED: readonly Joined[] = [
+  { file: 'pid', flag: CLONE_NEWPID, early: 'always' },
+  { file: 'ipc', flag: CLONE_NEWIPC, early: 'with user namespace' },
+  { file: 'uts', flag: CLONE_NEWUTS, early: 'with user namespace' },
+  { file: 'net', flag: CLONE_NEWNET, early: 'with user namespace' },
+  { file: 'cgroup', flag: CLONE_NEWCGROUP, early: 'never' },
+  { file: 'mnt', flag: CLONE_NEWNS, early: 'never' },
 ];
 
 export async function execForeground(
@@ -89,14 +104,15 @@ async function join(
   const { record, pid, startTime } = await running(store, name);
   const cgroups = ContainerCgroups.find(cgroupPath(record.spec));
   if (cgroups.isFrozen()) throw new TslayerError('IN_USE', `the container ${record.spec.name} is paused`);
-  const opened = withProcess(pid, startTime, () => openNamespaces(pid));
-  if (!opened) throw new TslayerError('IN_USE', `the container ${record.spec.name} has just ended`);
-  const { pidNamespace, namespaces } = opened;
+  const mapped = record.spec.userNamespace !== undefined;
+  const namespaces = withProcess(pid, startTime, () => openNamespaces(pid, mapped));
+  if (!namespaces) throw new TslayerError('IN_USE', `the container ${record.spec.name} has just ended`);
+  const { early, late } = namespaces;
   const members = cgroups.openMembers();
-  const files = [...namespaces.map(({ fd }) => fd), ...members];
+  const files = [...late.map(({ fd }) => fd), ...members];
   try {
-    const init = bootInit(stdio, pidNamespace);
-    const flags = namespaces.map(({ flag }) => flag);
+    const init = bootInit({ stdio, newPid: false, user: mapped ? { pid } : 'host', enter: early });
+    const flags = late.map(({ flag }) => flag);
     const abort = (): boolean => init.child.kill('SIGKILL');
     io.signal?.addEventListener('abort', abort, { once: true });
     await launch(init, execTask(record.spec, options, flags, members.length), files, io, onTerminal);
@@ -106,7 +122,7 @@ async function join(
     });
     return handleOf(init, result);
   } finally {
-    for (const fd of [...files, pidNamespace]) closeSync(fd);
+    for (const fd of [...files, ...early.map((each) => each.fd)]) closeSync(fd);
   }
 }
 
@@ -118,6 +134,7 @@ async function launch(
   onTerminal: (master: number) => void,
 ): Promise<void> {
   try {
+    await init.ready();
     await init.launch(task, files, { onWarning: io.onWarning ?? (() => undefined), onTerminal });
   } catch (error) {
     init.child.kill('SIGKILL');
@@ -125,13 +142,13 @@ async function launch(
   }
 }
 
-function openNamespaces(pid: number): {
-  pidNamespace: number;
-  namespaces: { fd: number; flag: number }[];
-} {
-  const open = (file: string): number => openSync(`/proc/${pid}/ns/${file}`, 'r');
-  const present = JOINED.filter(([file]) => existsSync(`/proc/${pid}/ns/${file}`));
-  return { pidNamespace: open('pid'), namespaces: present.map(([file, flag]) => ({ fd: open(file), flag })) };
+function openNamespaces(pid: number, mapped: boolean): { early: NamespaceFile[]; late: NamespaceFile[] } {
+  const opened = JOINED.map(({ file, flag, early }) => ({
+    fd: openSync(`/proc/${pid}/ns/${file}`, 'r'),
+    flag,
+    early: early === 'always' || (mapped && early === 'with user namespace'),
+  }));
+  return { early: opened.filter(({ early }) => early), late: opened.filter(({ early }) => !early) };
 }
 
 const DEFAULT_WINDOW: WindowSize = { rows: 24, columns: 80 };

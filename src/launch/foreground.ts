@@ -1,15 +1,45 @@
 /** `run` in the foreground: the container is the caller's child, with the caller's own streams. */
-import { bootInit, type InitProcess, type Stdio } from './boot.ts';
+import { closeSync, openSync } from 'node:fs';
+import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUTS } from '../sys/namespaces.ts';
+import { bootInit, type InitProcess, type NamespaceFile, type Stdio } from './boot.ts';
 import type { ContainerStore } from './container-store.ts';
-import type { BootedInit, BootOptions, ForegroundIO, RunningProcess } from './launcher.ts';
+import type { BootOptions, ForegroundIO, RunningProcess } from './launcher.ts';
 import { signalNumber } from './signals.ts';
-import type { ContainerSpec } from './spec.ts';
+import type { ContainerSpec, NamespaceKind } from './spec.ts';
 import { supervise } from './supervise.ts';
 
 const INHERIT: Stdio = ['inherit', 'inherit', 'inherit'];
 
 export function boot(options: BootOptions = {}): InitProcess {
-  return bootInit(options.stdio ?? INHERIT, options.hostPid ? 'host' : 'new');
+  const { stdio = INHERIT, hostPid = false, userNamespace = false } = options;
+  return bootInit({ stdio, newPid: !hostPid, user: userNamespace ? 'new' : 'host', enter: [] });
+}
+
+/** The init process that a spec needs. */
+export function bootFor(spec: ContainerSpec, stdio: Stdio): InitProcess {
+  const joined = joinedAtBirth(spec);
+  try {
+    const newPid = spec.namespaces.some(({ type, path }) => type === 'pid' && path === undefined);
+    return bootInit({ stdio, newPid, user: spec.userNamespace ? 'new' : 'host', enter: joined });
+  } finally {
+    for (const { fd } of joined) closeSync(fd);
+  }
+}
+
+const FLAGS: Readonly<Partial<Record<NamespaceKind, number>>> = {
+  pid: CLONE_NEWPID,
+  ipc: CLONE_NEWIPC,
+  uts: CLONE_NEWUTS,
+  network: CLONE_NEWNET,
+};
+
+/** A PID namespace can only be joined so; from within a user namespace of its own, the init process can join none. */
+function joinedAtBirth({ namespaces, userNamespace }: ContainerSpec): NamespaceFile[] {
+  return namespaces.flatMap(({ type, path }) => {
+    const flag = FLAGS[type];
+    if (path === undefined || flag === undefined || (type !== 'pid' && !userNamespace)) return [];
+    return [{ fd: openSync(path, 'r'), flag }];
+  });
 }
 
 export async function runForeground(
@@ -39,18 +69,27 @@ export async function runForeground(
 }
 
 function bootedFor(spec: ContainerSpec, io: ForegroundIO): InitProcess {
-  if (io.booted) return io.booted as BootedInit as InitProcess;
+  const booted = io.booted as InitProcess | undefined;
+  if (booted && suits(booted, spec)) return booted;
+  // It was started too early to know better.
+  booted?.[Symbol.dispose]();
   const [stdin, stdout, stderr] = io.stdio ?? INHERIT;
-  const stdio: Stdio = [spec.process.stdin ? stdin : 'ignore', stdout, stderr];
-  return boot({ stdio, hostPid: !spec.namespaces.some(({ type }) => type === 'pid') });
+  return bootFor(spec, [spec.process.stdin ? stdin : 'ignore', stdout, stderr]);
+}
+
+function suits({ request }: InitProcess, spec: ContainerSpec): boolean {
+  const pid = spec.namespaces.find(({ type }) => type === 'pid');
+  const user = spec.userNamespace ? 'new' : 'host';
+  return (
+    pid?.path === undefined && request.newPid === (pid !== undefined) && request.user === user && joinsNothing(spec)
+  );
+}
+
+function joinsNothing({ namespaces, userNamespace }: ContainerSpec): boolean {
+  return userNamespace === undefined || namespaces.every(({ path }) => path === undefined);
 }
 
 export function handleOf(init: InitProcess, exited: RunningProcess['exited']): RunningProcess {
   const { stdin, stdout, stderr } = init.child;
-  return { pid: init.pid, stdin, stdout, stderr, exited, kill: (signal) => sendSignal(init, signal) };
-}
-
-/** Node's own kill knows no real-time signals. The pid is ours until the child's end was seen. */
-function sendSignal({ child, pid }: InitProcess, signal: string): void {
-  if (child.exitCode === null && child.signalCode === null) process.kill(pid, signalNumber(signal));
+  return { pid: init.pid, stdin, stdout, stderr, exited, kill: (signal) => void init.signal(signalNumber(signal)) };
 }

@@ -4,6 +4,7 @@
  * little as possible (its start is most of what `run` costs), and runs no asynchronous code: a thread could not be
  * created any more.
  */
+import { readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setParentDeathSignal, setsid } from '../sys/process.ts';
 import { receiveTask, send, sendError } from './init/channel.ts';
@@ -16,7 +17,8 @@ try {
   // Before the launcher is told that we live: from then on its death is ours.
   setParentDeathSignal(constants.signals.SIGKILL);
   setsid();
-  send({ type: 'ready' });
+  // The host's /proc, still: its link names us as the host does.
+  send({ type: 'ready', pid: Number(readlinkSync('/proc/self')) });
   const received = receiveTask();
   if (received === undefined) process.exit(125);
   start(received.task, received.fds);
@@ -32,7 +34,7 @@ function start(task: InitTask, files: readonly number[]): never {
     joinNamespaces(files.slice(0, passed), task.join);
     return becomeProgram(task, { cgroupFiles, newCgroupNamespace: false, console: false });
   }
-  enterContainer(task, task.rootfsPassed ? files[0] : undefined);
+  enterContainer(task, files.slice(0, task.passedMounts));
   const newCgroupNamespace = hasNew(task.spec.namespaces, 'cgroup');
   return becomeProgram(task, { cgroupFiles, newCgroupNamespace, console: true });
 }

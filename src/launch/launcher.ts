@@ -98,6 +98,8 @@ export interface BootOptions {
   readonly stdio?: readonly [StdioTarget, StdioTarget, StdioTarget];
   /** `--pid host`: no PID namespace. */
   readonly hostPid?: boolean;
+  /** `--userns`: in one of its own. */
+  readonly userNamespace?: boolean;
 }
 
 export interface LogEntry {

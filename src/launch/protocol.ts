@@ -36,8 +36,11 @@ export interface ContainerTask extends ProgramTask {
   readonly filesDirectory: string;
   /** The container's cgroups, to be bound below /sys/fs/cgroup. No name: the only one, of version 2. */
   readonly cgroups: readonly { readonly name?: string; readonly directory: string }[];
-  /** A finished rootfs came first with the message, as a detached mount, instead of `spec.rootfs.mounts`. */
-  readonly rootfsPassed: boolean;
+  /**
+   * How many detached mounts came first with the message: none, or the finished rootfs and each bind of
+   * `spec.mounts`, in order. A user namespace's root can neither make the one nor reach the sources of the others.
+   */
+  readonly passedMounts: number;
 }
 
 export interface ExecTask extends ProgramTask {
@@ -49,7 +52,8 @@ export interface ExecTask extends ProgramTask {
 export type InitTask = ContainerTask | ExecTask;
 
 export type InitMessage =
-  | { readonly type: 'ready' }
+  /** It lives, under this pid for the host. */
+  | { readonly type: 'ready'; readonly pid: number }
   | { readonly type: 'warning'; readonly message: string }
   /** The terminal's master is this descriptor of the init process; take it and answer with one byte. */
   | { readonly type: 'terminal'; readonly master: number }

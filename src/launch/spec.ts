@@ -36,6 +36,7 @@ export interface ContainerSpec {
 }
 
 export interface RootfsSpec {
+  /** With a user namespace: `idmap=` options name no one's namespace, the launcher puts in the container's. */
   readonly mounts: readonly Mount[];
   readonly readOnly: boolean;
 }
@@ -77,12 +78,17 @@ export interface MountSpec {
   /** `bind`, `tmpfs`, `proc`, `sysfs`, `devpts`, `mqueue`, `cgroup`, or `file`: the generated file `source`. */
   readonly type: string;
   readonly source: string;
-  /** As mount(8) and the OCI specification spell them: `ro`, `nosuid`, `mode=755`, `rprivate`, `rbind`… */
+  /**
+   * As mount(8) and the OCI specification spell them: `ro`, `nosuid`, `mode=755`, `rprivate`, `rbind`…; `idmap` on a
+   * bind mount shows its owners as the container's own.
+   */
   readonly options: readonly string[];
 }
 
 export interface DeviceSpec {
   readonly path: string;
+  /** The host's path, where it is another one. */
+  readonly source?: string;
   readonly type: 'c' | 'b';
   readonly major: number;
   readonly minor: number;

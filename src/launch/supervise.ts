@@ -7,10 +7,10 @@ import { type ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import { createCgroups } from './cgroups/create.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { ExitResult } from './launcher.ts';
-import { startTimeOf } from './liveness.ts';
 import type { ContainerTask } from './protocol.ts';
 import { compileProfile } from './seccomp/compile.ts';
 import type { ContainerSpec } from './spec.ts';
+import { openContainerMounts, writeMappings } from './user-namespace.ts';
 
 export interface SuperviseOptions extends LaunchHooks {
   readonly store: ContainerStore;
@@ -42,8 +42,8 @@ export async function supervise(options: SuperviseOptions): Promise<{ exited: Pr
     throw error;
   }
   const startedAt = new Date().toISOString();
-  const startTime = startTimeOf(init.pid);
-  const identity = { pid: init.pid, ...(startTime !== undefined && { startTime }), watcher: process.pid };
+  const { pid, startTime } = init;
+  const identity = { pid, ...(startTime !== undefined && { startTime }), watcher: process.pid };
   store.writeState(spec.id, { status: 'running', ...identity, startedAt });
   const finish = async (): Promise<ExitResult> => {
     const { exitCode, signal } = await init.ended;
@@ -58,11 +58,18 @@ export async function supervise(options: SuperviseOptions): Promise<{ exited: Pr
 }
 
 async function launch(options: SuperviseOptions, cgroups: ContainerCgroups): Promise<void> {
-  const files = cgroups.openMembers();
+  const { init, spec, store } = options;
+  await init.ready();
+  const mounts: number[] = [];
+  const members = cgroups.openMembers();
   try {
-    await options.init.launch(containerTask(options, cgroups), files, options);
+    if (spec.userNamespace) {
+      writeMappings(init.pid, spec.userNamespace);
+      mounts.push(...openContainerMounts(spec, store.paths(spec.id), init.pid));
+    }
+    await init.launch(containerTask(options, cgroups, mounts.length), [...mounts, ...members], options);
   } finally {
-    for (const file of files) closeSync(file);
+    for (const file of [...mounts, ...members]) closeSync(file);
   }
 }
 
@@ -72,7 +79,7 @@ export async function bury(spec: ContainerSpec, cgroups: ContainerCgroups): Prom
   await cgroups.remove();
 }
 
-function containerTask(options: SuperviseOptions, cgroups: ContainerCgroups): ContainerTask {
+function containerTask(options: SuperviseOptions, cgroups: ContainerCgroups, passedMounts: number): ContainerTask {
   const { spec, store, windowSize } = options;
   const { rootfs, files } = store.paths(spec.id);
   const { seccomp } = spec.process;
@@ -84,7 +91,7 @@ function containerTask(options: SuperviseOptions, cgroups: ContainerCgroups): Co
     filesDirectory: files,
     cgroups: cgroups.binds,
     cgroupFiles: cgroups.places.length,
-    rootfsPassed: false,
+    passedMounts,
     ...(seccomp && { filter: compileProfile(seccomp).toString('base64') }),
     ...(windowSize && { windowSize }),
   };

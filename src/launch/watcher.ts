@@ -13,7 +13,7 @@ import { AttachServer } from './attach-server.ts';
 import { ContainerIO } from './container-io.ts';
 import { ContainerStore } from './container-store.ts';
 import { exitStatusOf } from './errors.ts';
-import { boot } from './foreground.ts';
+import { bootFor } from './foreground.ts';
 import { supervise } from './supervise.ts';
 
 const CLIENT_FD = 3;
@@ -33,9 +33,9 @@ async function watch(store: ContainerStore, id: string): Promise<void> {
   const stdio = terminal
     ? (['ignore', 'ignore', 'ignore'] as const)
     : ([stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'] as const);
-  const init = boot({ stdio, hostPid: !spec.namespaces.some(({ type }) => type === 'pid') });
+  const init = bootFor(spec, stdio);
   if (!terminal) io.connectPipes(init.child);
-  server.onHangUp = () => io.hangUp(init.child);
+  server.onHangUp = () => io.hangUp(init);
   try {
     const size = terminal ? await server.firstSize() : undefined;
     const { exited } = await supervise({

@@ -36,7 +36,8 @@ export const OPEN_TREE_CLONE = 1;
 const OPEN_TREE_CLOEXEC = 0o2000000;
 const FSOPEN_CLOEXEC = 1;
 const FSMOUNT_CLOEXEC = 1;
-const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const MOVE_MOUNT_F_EMPTY_PATH = 0x4;
+const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
 const FSCONFIG_SET_FLAG = 0;
 const FSCONFIG_SET_STRING = 1;
@@ -148,6 +149,12 @@ export class FsContext implements Disposable {
 /** Attaches a detached mount (from fsmount or open_tree) at a path. */
 export function attachMount(mountFd: number, target: PathLike): void {
   check(sysMoveMount(mountFd, EMPTY, AT_FDCWD, cstring(target), MOVE_MOUNT_F_EMPTY_PATH), 'move_mount', target);
+}
+
+/** The same on what a descriptor stands for. */
+export function attachMountAt(mountFd: number, targetFd: number): void {
+  const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+  check(sysMoveMount(mountFd, EMPTY, targetFd, EMPTY, flags), 'move_mount');
 }
 
 /** open_tree(2): an O_PATH descriptor of a mount, or with OPEN_TREE_CLONE a detached copy of it. */

@@ -24,7 +24,7 @@ export function writesV1(limits: Limits): CgroupWrite[] {
     ...throttle('write_bps', blockIO?.throttleWriteBpsDevice, '--device-write-bps'),
     ...throttle('read_iops', blockIO?.throttleReadIOPSDevice, '--device-read-iops'),
     ...throttle('write_iops', blockIO?.throttleWriteIOPSDevice, '--device-write-iops'),
-    ...given(network, ({ classID }) => [write('net_cls', 'net_cls.classid', classID, '--net-class-id')]),
+    ...given(network, ({ classID }) => [write('net_cls', 'net_cls.classid', classID, '--net-classid')]),
   ];
 }
 

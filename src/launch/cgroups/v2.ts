@@ -23,7 +23,7 @@ export function writesV2(limits: Limits): CgroupWrite[] {
     ...throttle('riops', blockIO?.throttleReadIOPSDevice, '--device-read-iops'),
     ...throttle('wiops', blockIO?.throttleWriteIOPSDevice, '--device-write-iops'),
     // Version 2 has no such subsystem: asking for it is an error wherever it is asked.
-    ...given(network, ({ classID }) => [write('net_cls', 'net_cls.classid', classID, '--net-class-id')]),
+    ...given(network, ({ classID }) => [write('net_cls', 'net_cls.classid', classID, '--net-classid')]),
   ];
 }
 

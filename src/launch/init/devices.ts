@@ -48,7 +48,7 @@ function makeDevice(root: Rootfs, device: DeviceSpec): void {
 function bindDevice(root: Rootfs, device: DeviceSpec): void {
   const target = root.ensure(device.path, 'file', 'refuse');
   try {
-    mount(device.path, pathOf(target), '', MS_BIND);
+    mount(device.source ?? device.path, pathOf(target), '', MS_BIND);
   } finally {
     closeSync(target);
   }

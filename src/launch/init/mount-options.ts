@@ -65,7 +65,7 @@ export function parseMountOptions(options: readonly string[]): ParsedMountOption
       attributes |= flag[1];
     } else if (option in PROPAGATION) propagation = PROPAGATION[option]!;
     else if (option === 'rbind') recursive = true;
-    else if (option !== 'bind') data.push(option);
+    else if (option !== 'bind' && option !== 'idmap') data.push(option);
   }
   return { flags, attributes, recursive, propagation, data: data.join(',') };
 }

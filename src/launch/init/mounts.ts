@@ -1,7 +1,8 @@
 /** Performs a container's mounts inside its rootfs, each on a target that was resolved there first. */
-import { closeSync, existsSync, statSync, symlinkSync } from 'node:fs';
+import { closeSync, fstatSync, statSync, symlinkSync } from 'node:fs';
 import { hasErrno } from '../../sys/libc.ts';
 import {
+  attachMountAt,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
@@ -24,11 +25,25 @@ import { pathOf, type Rootfs, refuseProc } from './rootfs.ts';
 /** File systems that the launcher itself puts in place: there, an image's symbolic link can only be a trap. */
 const SYSTEM_TYPES = new Set(['proc', 'sysfs', 'devpts', 'mqueue', 'cgroup']);
 
-export function performMount(root: Rootfs, spec: MountSpec, task: ContainerTask): void {
-  if (spec.type === 'bind') bindInto(root, spec);
-  else if (spec.type === 'file') bindGenerated(root, spec, task.filesDirectory);
-  else if (spec.type === 'cgroup') mountCgroups(root, spec, task.cgroups);
-  else mountFileSystem(root, spec);
+/** What mounts need to know beyond themselves. */
+export interface MountContext {
+  readonly cgroups: ContainerTask['cgroups'];
+  /** Where the generated files are. */
+  readonly files: string;
+  /** Detached mounts for the binds, in order; undefined: they are made here. */
+  readonly passed: number[] | undefined;
+}
+
+export function performMount(root: Rootfs, spec: MountSpec, context: MountContext): void {
+  if (spec.type === 'cgroup') mountCgroups(root, spec, context.cgroups);
+  else if (!isBind(spec)) mountFileSystem(root, spec);
+  else if (context.passed) bindPassed(root, spec, context.passed.shift());
+  else bindPath(root, spec, context.files);
+}
+
+/** `file`: one of the generated ones. */
+export function isBind({ type }: MountSpec): boolean {
+  return type === 'bind' || type === 'file';
 }
 
 function mountFileSystem(root: Rootfs, spec: MountSpec): void {
@@ -36,7 +51,13 @@ function mountFileSystem(root: Rootfs, spec: MountSpec): void {
   const { flags, data, propagation } = parseMountOptions(spec.options);
   withTarget(root.ensure(spec.destination, 'directory', links), (target) => {
     if (links === 'follow') refuseProc(target, spec.destination);
-    mount(spec.source, pathOf(target), spec.type, flags, data);
+    try {
+      mount(spec.source, pathOf(target), spec.type, flags, data);
+    } catch (error) {
+      // A user namespace may see /sys of its own network only: with the host's, it sees what its caller saw.
+      if (spec.type !== 'sysfs' || !hasErrno(error, 'EPERM')) throw error;
+      mount('/sys', pathOf(target), '', MS_BIND | MS_REC);
+    }
   });
   if (propagation) setPropagation(root, spec.destination, propagation);
 }
@@ -49,21 +70,32 @@ function withTarget(target: number, use: (target: number) => void): void {
   }
 }
 
-function bindInto(root: Rootfs, spec: MountSpec): void {
-  const { attributes, flags, recursive, propagation } = parseMountOptions(spec.options);
-  const kind = statSync(spec.source).isDirectory() ? 'directory' : 'file';
+function bindPath(root: Rootfs, spec: MountSpec, files: string): void {
+  const source = spec.type === 'file' ? `${files}/${spec.source}` : spec.source;
+  const kind = statSync(source).isDirectory() ? 'directory' : 'file';
+  const { recursive } = parseMountOptions(spec.options);
   withTarget(root.ensure(spec.destination, kind, 'follow'), (target) => {
     refuseProc(target, spec.destination);
-    mount(spec.source, pathOf(target), '', MS_BIND | (recursive ? MS_REC : 0));
+    mount(source, pathOf(target), '', MS_BIND | (recursive ? MS_REC : 0));
   });
-  setPropagation(root, spec.destination, propagation);
-  if (attributes) restrict(root, spec.destination, attributes, flags, recursive);
+  adjustBind(root, spec);
 }
 
-/** A read-only image without the file has none: there is nothing to mount on. */
-function bindGenerated(root: Rootfs, spec: MountSpec, directory: string): void {
-  const source = `${directory}/${spec.source}`;
-  if (existsSync(source)) bindInto(root, { ...spec, type: 'bind', source });
+function bindPassed(root: Rootfs, spec: MountSpec, mountFd: number | undefined): void {
+  if (mountFd === undefined) throw new Error(`no mount was passed for ${spec.destination}`);
+  const kind = fstatSync(mountFd).isDirectory() ? 'directory' : 'file';
+  withTarget(root.ensure(spec.destination, kind, 'follow'), (target) => {
+    refuseProc(target, spec.destination);
+    attachMountAt(mountFd, target);
+  });
+  closeSync(mountFd);
+  adjustBind(root, spec);
+}
+
+function adjustBind(root: Rootfs, spec: MountSpec): void {
+  const { attributes, flags, recursive, propagation } = parseMountOptions(spec.options);
+  if (propagation) setPropagation(root, spec.destination, propagation);
+  if (attributes) restrict(root, spec.destination, attributes, flags, recursive);
 }
 
 function setPropagation(root: Rootfs, path: string, propagation: number): void {

@@ -24,18 +24,22 @@ const FLAGS: Readonly<Record<NamespaceKind, number>> = {
   cgroup: CLONE_NEWCGROUP,
 };
 
-/** PID and user namespaces are those of the process from its start; the cgroup one follows when the cgroup is joined. */
-const EARLIER_OR_LATER: readonly NamespaceKind[] = ['pid', 'user', 'cgroup'];
+/**
+ * PID and user namespaces are those of the process from its start, the mount namespace is new already; the cgroup one
+ * follows when the cgroup is joined.
+ */
+const EARLIER_OR_LATER: readonly NamespaceKind[] = ['mount', 'pid', 'user', 'cgroup'];
 
-export function enterNamespaces(namespaces: readonly NamespaceSpec[]): void {
-  const here = namespaces.filter(({ type }) => !EARLIER_OR_LATER.includes(type));
+/** @param bornIn the process was started in those that are joined by path */
+export function enterNamespaces(namespaces: readonly NamespaceSpec[], bornIn: boolean): void {
+  const here = namespaces.filter(({ type, path }) => !EARLIER_OR_LATER.includes(type) && !(bornIn && path));
   // By path first: the paths are the host's.
   const joined = here.flatMap(({ type, path }) => (path === undefined ? [] : [{ type, fd: openSync(path, 'r') }]));
   for (const { type, fd } of joined) {
     setns(fd, FLAGS[type]);
     closeSync(fd);
   }
-  unshare(here.reduce((flags, { type, path }) => (path === undefined ? flags | FLAGS[type] : flags), CLONE_NEWNS));
+  unshare(here.reduce((flags, { type, path }) => (path === undefined ? flags | FLAGS[type] : flags), 0));
 }
 
 /** Into the namespaces of a running container, by the files that came with the task; the mount namespace last. */

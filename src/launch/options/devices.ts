@@ -19,7 +19,8 @@ export function parseDevice(text: string, statDevice: StatDevice): GrantedDevice
   if (!path.startsWith('/') || !isAccess(access)) throw wrong('--device', text, 'write PATH[:PATH INSIDE][:rwm]');
   const found = statDevice(hostPath);
   const { type, major, minor } = found;
-  return { device: { ...found, path }, rule: { allow: true, type, major, minor, access } };
+  const source = path === hostPath ? {} : { source: hostPath };
+  return { device: { ...found, path, ...source }, rule: { allow: true, type, major, minor, access } };
 }
 
 const isAccess = (text: string): boolean => /^[rwm]{1,3}$/.test(text);

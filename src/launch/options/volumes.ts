@@ -9,6 +9,7 @@ const BIND_OPTIONS = new Set([
   'nosuid',
   'nodev',
   'noexec',
+  'idmap',
   'private',
   'rprivate',
   'slave',
