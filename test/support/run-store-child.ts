@@ -8,7 +8,9 @@ export type Step =
   | readonly ['pull', string, { readonly unpack?: boolean }?]
   | readonly ['rmi' | 'umount', string]
   | readonly ['tag' | 'mount', string, string]
-  | readonly ['gc'];
+  | readonly ['gc']
+  /** Random steps on these images for so many milliseconds. */
+  | readonly ['chaos', readonly string[], number];
 
 export interface ChildTask {
   readonly store: TestStoreOptions;
