@@ -22,6 +22,9 @@ export interface CreateOptions extends OperationOptions {
   readonly onExit?: ((id: string) => readonly string[]) | undefined;
 }
 
+/** Asks the driver for mounts with owners shifted, by a user namespace that there is not yet. */
+const NO_FD = -1;
+
 /** @throws ALREADY_EXISTS for a name in use, INVALID_ARGUMENT for what the launcher cannot do */
 export async function createContainer(
   context: StoreContext,
@@ -31,7 +34,9 @@ export async function createContainer(
   const id = newContainerId();
   const session = await context.session.open();
   const labels = { [SESSION_LABEL]: session, ...(remove && { [REMOVE_LABEL]: 'yes' }) };
-  const rootfs = await prepareRootfs(context, image, { ...operation, id, name: run.name ?? id, labels });
+  // The launcher puts the namespace in, once it is made.
+  const mounts = run.userns === undefined || run.userns === 'host' ? {} : { userNamespaceFd: NO_FD };
+  const rootfs = await prepareRootfs(context, image, { ...operation, id, name: run.name ?? id, labels, mounts });
   try {
     const after = onExit?.(id);
     return buildSpec({
