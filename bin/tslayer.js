@@ -33,7 +33,7 @@ function start() {
   if (nodeModule.enableCompileCache && !process.env.NODE_COMPILE_CACHE && directory) {
     nodeModule.enableCompileCache(directory);
   }
-  const built = new URL('../dist/src/cli/main.js', import.meta.url);
+  const built = new URL('../dist/cli.js', import.meta.url);
   if (!existsSync(built)) {
     process.stderr.write('tslayer: this copy was not built\nhint: run npm run build in its directory\n');
     process.exit(1);

@@ -1,5 +1,5 @@
 /**
- * Builds dist/ from the sources. Also npm's `prepare` (with --if-stale): that runs at `npm ci`, and again the first
+ * Builds dist/ from the sources: bundled modules, and the declarations beside them. Also npm's `prepare` (with --if-stale): that runs at `npm ci`, and again the first
  * time that `npx tslayer` is called in a clone, when dist/ may be in use. So a build that is current stays, and a new
  * one is put in its place as a whole. Plain JavaScript: `npm ci --omit=dev` runs it with whatever Node there is.
  */
@@ -9,7 +9,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const sources = ['src', 'drivers', 'registry-client', 'tsconfig.json', 'tsconfig.build.json'];
+const sources = [
+  'src',
+  'drivers',
+  'registry-client',
+  'scripts/shared/bundle.js',
+  'tsconfig.json',
+  'tsconfig.build.json',
+];
 const compiler = join(root, 'node_modules/.bin/tsc');
 const built = join(root, 'dist');
 const fresh = join(root, 'node_modules/.tslayer-build');
@@ -27,10 +34,12 @@ function isCurrent() {
   return oldest !== undefined && sources.every((name) => changedAt(join(root, name)) < oldest.mtimeMs);
 }
 
-function build() {
+async function build() {
   rmSync(fresh, { recursive: true, force: true });
-  const options = ['-p', 'tsconfig.build.json', '--outDir', fresh];
+  const options = ['-p', 'tsconfig.build.json', '--outDir', join(fresh, 'types')];
   if (spawnSync(compiler, options, { cwd: root, stdio: 'inherit' }).status !== 0) process.exit(1);
+  const { bundle } = await import('./shared/bundle.js');
+  await bundle(root, fresh);
   rmSync(old, { recursive: true, force: true });
   if (existsSync(built)) renameSync(built, old);
   renameSync(fresh, built);
@@ -38,4 +47,4 @@ function build() {
 }
 
 if (!existsSync(compiler)) process.stderr.write('no TypeScript here: nothing is built\n');
-else if (!process.argv.includes('--if-stale') || !isCurrent()) build();
+else if (!process.argv.includes('--if-stale') || !isCurrent()) await build();

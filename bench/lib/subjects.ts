@@ -155,7 +155,7 @@ const pipeline: Subject = {
 const PROJECT = process.env.TSLAYER_BENCH_PROJECT ?? resolve(import.meta.dirname, '../..');
 
 function tslayer(driver: string, durability: 'layer' | 'none'): Subject {
-  const built = join(PROJECT, 'dist/src/cli/main.js');
+  const built = join(PROJECT, 'dist/cli.js');
   return {
     name: `tslayer ${driver}${durability === 'layer' ? ', synced' : ''}`,
     missing: () => (existsSync(built) ? undefined : 'not built: run npm run build'),

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 
 export function packageVersion(): string {
-  const path = import.meta.url.endsWith('.ts') ? '../../package.json' : '../../../package.json';
+  const path = import.meta.url.endsWith('.ts') ? '../../package.json' : '../package.json';
   const { version } = JSON.parse(readFileSync(new URL(path, import.meta.url), 'utf8')) as { version: string };
   return version;
 }
