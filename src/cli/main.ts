@@ -46,11 +46,16 @@ async function runCommand(entry: CommandEntry, words: readonly string[]): Promis
     if (interruption.readerGone) return READER_GONE;
     const failure = asFailure(error);
     cli.output.error(failure);
-    if (failure.code === 'ABORTED') return interruption.exitStatus ?? exitStatusOf('ABORTED');
-    return failure.code === 'INVALID_ARGUMENT'
-      ? exitStatusOf(failure.code)
-      : (entry.failure ?? exitStatusOf(failure.code));
+    return failure.code === 'ABORTED' && interruption.exitStatus ? interruption.exitStatus : statusOf(entry, failure);
   }
+}
+
+/** The low numbers are the program's own for commands that run one; wrong use of the command itself stays 2. */
+function statusOf({ failure: otherwise }: CommandEntry, failure: TslayerError): number {
+  const { code } = failure;
+  if (otherwise === undefined || code === 'INVALID_ARGUMENT' || code === 'ABORTED') return exitStatusOf(code);
+  // The launcher tells 126 and 127 apart itself.
+  return 'exitStatus' in failure && typeof failure.exitStatus === 'number' ? failure.exitStatus : otherwise;
 }
 
 /** Runs, and closes what was opened; a failed close never hides the first error. */
