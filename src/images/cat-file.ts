@@ -48,21 +48,25 @@ export async function* readFile(
   yield* entry.segments ? filled(entry, stored) : stored;
 }
 
-/** The stored bytes by the shortest way: from the unpacked layer, from the place in an uncompressed blob, or out of it. */
-async function openStored(
+/** Whether a file's bytes can be had without reading the layer up to it. */
+export async function readsInPlace({ driver, metadata }: StoreContext, layer: ImageLayer): Promise<boolean> {
+  if (layer.row && (await driver()).readFile) return true;
+  const { digest, mediaType } = layer.descriptor;
+  return layerCompression(mediaType) === 'none' && metadata.blobs.has(digest);
+}
+
+/** The stored bytes by the shortest way: from the unpacked layer, from their place in an uncompressed blob, or out of it. */
+export async function openStored(
   context: StoreContext,
   layer: ImageLayer,
   entry: TarEntry,
   options: OperationOptions,
 ): Promise<AsyncIterable<Uint8Array>> {
+  if (!(await readsInPlace(context, layer))) return storedBytes(context, layer, entry, options);
   const driver = layer.row && (await context.driver());
   if (layer.row && driver?.readFile) return driver.readFile(layer.row.id, entry);
-  const { digest, mediaType } = layer.descriptor;
-  if (layerCompression(mediaType) === 'none' && context.metadata.blobs.has(digest)) {
-    const { dataOffset: start, storedSize } = entry;
-    return context.blobs.open(digest, { start, end: start + storedSize });
-  }
-  return storedBytes(context, layer, entry, options);
+  const { dataOffset: start, storedSize } = entry;
+  return context.blobs.open(layer.descriptor.digest, { start, end: start + storedSize });
 }
 
 /** Out of the blob: the tar is read up to the file, and no further. */
