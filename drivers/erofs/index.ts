@@ -27,7 +27,7 @@ import { LayerFiles } from './files.ts';
 import { type MountContext, mountsOf, UPPER, WORK } from './mounts.ts';
 import { probeErofs } from './probe.ts';
 import { copyRoot, openRoot } from './root.ts';
-import { readStored, verifyTar } from './tar-of-layer.ts';
+import { readStored, verifyImage } from './tar-of-layer.ts';
 
 class ErofsDriver implements StorageDriver {
   readonly name = 'erofs';
@@ -79,7 +79,7 @@ class ErofsDriver implements StorageDriver {
 
   async verify(id: LayerId, layer: { readonly diffId: DiffID; readonly tarSize: number }): Promise<string | undefined> {
     const file = this.#layers.find(id);
-    return file === undefined ? 'its file is gone' : verifyTar(file.path, layer);
+    return file === undefined ? 'its file is gone' : verifyImage(file.path, layer);
   }
 
   async usage(id: LayerId): Promise<Usage> {

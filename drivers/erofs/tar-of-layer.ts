@@ -4,7 +4,8 @@ import { createReadStream } from 'node:fs';
 import type { TarEntry } from '../../src/archive/entry.ts';
 import { TslayerError } from '../../src/errors.ts';
 import type { DiffID } from '../../src/oci/digest.ts';
-import { HEAD_SIZE } from './format/layout.ts';
+import { BLOCK_SIZE, HEAD_SIZE } from './format/layout.ts';
+import type { LayerNote } from './format/note.ts';
 import { ImageReader } from './read/image-reader.ts';
 
 const CHUNK = 1 << 20;
@@ -21,24 +22,35 @@ export function readStored(path: string, { dataOffset, storedSize }: TarEntry): 
   return readTar(path, dataOffset, storedSize);
 }
 
-/** Whether the tar is still the one that was unpacked: its digest is the layer's diffID. */
-export async function verifyTar(
+/**
+ * What is wrong with the image: its tar is no longer the one whose digest is the layer's diffID, or the metadata
+ * behind it is not what was written.
+ */
+export async function verifyImage(
   path: string,
   layer: { readonly diffId: DiffID; readonly tarSize: number },
 ): Promise<string | undefined> {
-  const found = noteOf(path);
+  const found = headOf(path);
   if (typeof found === 'string') return found;
-  if (found.tarLength !== layer.tarSize) return `its tar has ${found.tarLength} bytes, not ${layer.tarSize}`;
+  const { note, metadataAt } = found;
+  if (note.tarLength !== layer.tarSize) return `its tar has ${note.tarLength} bytes, not ${layer.tarSize}`;
   const [algorithm = '', hex] = layer.diffId.split(':');
-  const hash = createHash(algorithm);
-  for await (const chunk of readTar(path, 0, found.tarLength)) hash.update(chunk);
-  return hash.digest('hex') === hex ? undefined : 'its tar is not the one that was unpacked';
+  const tar = await digestOf(algorithm, readTar(path, 0, note.tarLength));
+  if (tar.toString('hex') !== hex) return 'its tar is not the one that was unpacked';
+  const metadata = await digestOf('sha256', createReadStream(path, { start: metadataAt, highWaterMark: CHUNK }));
+  return metadata.equals(note.metadataDigest) ? undefined : 'its metadata is damaged';
 }
 
-function noteOf(path: string): ImageReader['note'] | string {
+async function digestOf(algorithm: string, bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const hash = createHash(algorithm);
+  for await (const chunk of bytes) hash.update(chunk);
+  return hash.digest();
+}
+
+function headOf(path: string): { readonly note: LayerNote; readonly metadataAt: number } | string {
   try {
     using image = new ImageReader(path);
-    return image.note;
+    return { note: image.note, metadataAt: image.superblock.metaBlock * BLOCK_SIZE };
   } catch (error) {
     if (error instanceof TslayerError) return error.message;
     throw error;

@@ -3,6 +3,7 @@
  * that it can be had back byte for byte), and what a stack needs to know of the layer without mounting it.
  *
  *     0  "tslayer\0"   8  u32 version   12  u32 flags   16  u64 length of the tar, which begins at 4096
+ *     24  sha256 of the metadata area, to the end of the file
  */
 import { TslayerError } from '../../../src/errors.ts';
 
@@ -11,6 +12,7 @@ export const NOTE_SIZE = 64;
 
 const MAGIC = Buffer.from('tslayer\0');
 const VERSION = 1;
+const DIGEST_AT = 24;
 
 const OPAQUE_ROOT = 1;
 const IMPLICIT_ROOT = 2;
@@ -18,6 +20,8 @@ const IMPLICIT_ROOT = 2;
 export interface LayerNote {
   /** Bytes of the raw tar. */
   readonly tarLength: number;
+  /** sha256 of the metadata area, which reaches to the end of the file. */
+  readonly metadataDigest: Uint8Array;
   /** The layer hides all that lies below it. */
   readonly opaqueRoot: boolean;
   /** The tar says nothing of the root: its attributes are those of the layers below. */
@@ -30,6 +34,7 @@ export function writeNote(head: Uint8Array, note: LayerNote): void {
   view.setUint32(8, VERSION, true);
   view.setUint32(12, (note.opaqueRoot ? OPAQUE_ROOT : 0) | (note.implicitRoot ? IMPLICIT_ROOT : 0), true);
   view.setBigUint64(16, BigInt(note.tarLength), true);
+  head.set(note.metadataDigest.subarray(0, 32), DIGEST_AT);
 }
 
 export function readNote(head: Uint8Array): LayerNote {
@@ -40,6 +45,7 @@ export function readNote(head: Uint8Array): LayerNote {
   const flags = view.getUint32(12, true);
   return {
     tarLength: Number(view.getBigUint64(16, true)),
+    metadataDigest: head.slice(DIGEST_AT, DIGEST_AT + 32),
     opaqueRoot: (flags & OPAQUE_ROOT) !== 0,
     implicitRoot: (flags & IMPLICIT_ROOT) !== 0,
   };

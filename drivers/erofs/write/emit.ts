@@ -22,7 +22,8 @@ const { S_IFDIR, S_IFLNK, S_IFMT } = constants;
 /** Addresses of a chunk map made at a time. */
 const MAP_PIECE = 1 << 14;
 
-export function emitMetadata(fd: number, tree: LayerTree, settled: Settled, plan: ImagePlan): void {
+/** The sha256 of the area. */
+export function emitMetadata(fd: number, tree: LayerTree, settled: Settled, plan: ImagePlan): Uint8Array {
   const emitter = new Emitter(new PieceWriter(fd, plan.metaStart), tree, plan);
   emitter.inode(tree.directories.inode[0]!);
   for (const row of settled.directories) {
@@ -30,7 +31,7 @@ export function emitMetadata(fd: number, tree: LayerTree, settled: Settled, plan
       emitter.inode(tree.dentries.inode[dentry]!);
     }
   }
-  emitter.blocks();
+  return emitter.blocks();
 }
 
 class Emitter {
@@ -111,8 +112,8 @@ class Emitter {
     this.#list.write(from, to, this.#out.bytes, this.#out.view, at, this.#tree.arena.bytes);
   }
 
-  /** Directories and link targets that have blocks of their own. */
-  blocks(): void {
+  /** Directories and link targets that have blocks of their own, and the end. */
+  blocks(): Uint8Array {
     const { inodes, arena } = this.#tree;
     this.#out.skipTo(this.#plan.blocksStart);
     for (const [inode, block] of this.#plan.blockOf) {
@@ -123,7 +124,7 @@ class Emitter {
         this.#directory(inodes.place[inode]!);
       }
     }
-    this.#out.end(4096);
+    return this.#out.end(4096);
   }
 
   #directory(row: number): void {

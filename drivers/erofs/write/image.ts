@@ -19,7 +19,7 @@ export function finishImage(fd: number, tree: LayerTree, tarEnd: number, name: s
   const planner = new ChunkPlanner(alignUp(tarEnd, BLOCK_SIZE));
   const plan = planImage(tree, settled, planner);
   for (const copy of planner.copies) move(fd, copy);
-  emitMetadata(fd, tree, settled, plan);
+  const metadataDigest = emitMetadata(fd, tree, settled, plan);
   const head = encodeHead({
     rootNid: ROOT_NID,
     inodes: settled.inodes,
@@ -30,6 +30,7 @@ export function finishImage(fd: number, tree: LayerTree, tarEnd: number, name: s
   });
   writeNote(head, {
     tarLength: tarEnd - HEAD_SIZE,
+    metadataDigest,
     opaqueRoot: tree.opaqueRoot,
     implicitRoot: tree.implicitRoot,
   });

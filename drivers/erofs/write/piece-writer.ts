@@ -1,4 +1,5 @@
 /** Writes an area of a file from front to back, in pieces of a megabyte, with zeros where nothing was put. */
+import { createHash } from 'node:crypto';
 import { writeSync } from 'node:fs';
 
 const PIECE = 1 << 20;
@@ -17,6 +18,8 @@ export class PieceWriter {
   /** File offset of the buffer's start. */
   #base: number;
   #used = 0;
+  /** Of all that was written. */
+  readonly #hash = createHash('sha256');
 
   constructor(fd: number, position: number) {
     this.#fd = fd;
@@ -55,16 +58,19 @@ export class PieceWriter {
     }
   }
 
-  /** Writes what is left, filled up with zeros to a multiple of `align`. */
-  end(align: number): void {
+  /** Writes what is left, filled up with zeros to a multiple of `align`; the sha256 of everything. */
+  end(align: number): Uint8Array {
     const padded = Math.ceil(this.position / align) * align;
     this.skipTo(padded);
     this.#flush();
+    return this.#hash.digest();
   }
 
   #flush(): void {
     if (this.#used === 0) return;
-    writeAll(this.#fd, this.bytes.subarray(0, this.#used), this.#base);
+    const piece = this.bytes.subarray(0, this.#used);
+    this.#hash.update(piece);
+    writeAll(this.#fd, piece, this.#base);
     this.#base += this.#used;
     this.bytes.fill(0, 0, this.#used);
     this.#used = 0;

@@ -47,7 +47,12 @@ describe('superblock', () => {
 
   test('leaves room for the note in front of it', () => {
     const head = encodeHead(superblock);
-    const note = { tarLength: 2 ** 40 + 512, opaqueRoot: true, implicitRoot: false };
+    const note = {
+      tarLength: 2 ** 40 + 512,
+      metadataDigest: new Uint8Array(32).fill(9),
+      opaqueRoot: true,
+      implicitRoot: false,
+    };
     writeNote(head, note);
     assert.deepEqual(readNote(head), note);
     assert.deepEqual(decodeHead(head), superblock);
