@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import * as v from 'valibot';
 import { asTslayerError, TslayerError } from '../../src/errors.ts';
 import { parseJson } from '../../src/oci/descriptor.ts';
-import { type Credential, type CredentialSource, credentialKeys } from './credentials.ts';
+import { type Credential, type CredentialSource, credentialKeys, helperKey } from './credentials.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -88,16 +88,11 @@ async function findInFile(
   env: Env,
 ): Promise<Credential | undefined> {
   const keys = credentialKeys(registry, repository);
-  const helperKey = keys.find((key) => file.credHelpers?.[key]);
-  const helper = helperKey === undefined ? undefined : file.credHelpers?.[helperKey];
-  if (helper && helperKey) return await askHelper(helper, helperKey, env);
-  if (file.credsStore) {
-    // A store knows registries, not repositories.
-    for (const key of credentialKeys(registry, '')) {
-      const found = await askHelper(file.credsStore, key, env);
-      if (found) return found;
-    }
-  }
+  const own = keys.find((key) => file.credHelpers?.[key]);
+  const helper = own === undefined ? undefined : file.credHelpers?.[own];
+  if (helper && own !== undefined) return await askHelper(helper, own, env);
+  const stored = file.credsStore ? await askHelper(file.credsStore, helperKey(registry), env) : undefined;
+  if (stored) return stored;
   const entries = Object.entries(file.auths ?? {});
   for (const key of keys) {
     const entry = entries.find(([name]) => name === key) ?? entries.find(([name]) => hostOfKey(name) === key);

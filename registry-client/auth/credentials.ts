@@ -35,12 +35,17 @@ export const anonymous: CredentialSource = {
 };
 
 /** Names that mean Docker Hub in credential files; the first one is docker's own key. */
-export const HUB_NAMES: readonly string[] = [
+const HUB_NAMES: readonly string[] = [
   'https://index.docker.io/v1/',
   'index.docker.io',
   'docker.io',
   'registry-1.docker.io',
 ];
+
+/** The key of a registry in helpers, which know registries only: docker's own for Docker Hub. */
+export function helperKey(registry: string): string {
+  return (registry === 'docker.io' ? HUB_NAMES[0] : undefined) ?? registry;
+}
 
 /** The keys under which a repository's credential may be kept, most specific first. */
 export function credentialKeys(registry: string, repository: string): string[] {

@@ -8,11 +8,10 @@ import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
 import type { OperationOptions } from '../../src/progress.ts';
-import { HUB } from '../hosts/address.ts';
 import type { RegistryClientOptions } from '../options.ts';
 import { createRegistryClient } from '../registry-client.ts';
 import { type AuthFile, fileCredentials, readAuthFile } from './auth-file.ts';
-import { credentialKeys, HUB_NAMES, staticCredential } from './credentials.ts';
+import { credentialKeys, helperKey, staticCredential } from './credentials.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -68,10 +67,9 @@ export async function logout(registry: string, env: Env = process.env): Promise<
   const file = (await readAuthFile(path)) ?? {};
   const helper = helperOf(file, registry);
   let removed = false;
-  for (const key of credentialKeys(registry, '')) {
-    if (helper === undefined) break;
+  if (helper !== undefined) {
     const { eraseInHelper } = await import('./helper.ts');
-    if (await eraseInHelper(helper, key, env)) removed = true;
+    removed = await eraseInHelper(helper, helperKey(registry), env);
   }
   const auths = Object.entries(file.auths ?? {});
   const kept = auths.filter(([key]) => !keysOf(registry).includes(key));
@@ -98,7 +96,7 @@ async function store(registry: string, username: string, password: string, env: 
   const helper = helperOf(file, registry);
   if (helper !== undefined) {
     const { storeInHelper } = await import('./helper.ts');
-    await storeInHelper(helper, (registry === HUB ? HUB_NAMES[0] : undefined) ?? registry, username, password, env);
+    await storeInHelper(helper, helperKey(registry), username, password, env);
     return `docker-credential-${helper}`;
   }
   const others = Object.entries(file.auths ?? {}).filter(([key]) => !keysOf(registry).includes(key));

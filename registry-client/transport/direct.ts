@@ -43,7 +43,7 @@ export class DirectExchange {
     throwIfAborted(request.signal);
     if (!this.#isOurs(request)) return await this.#fallback(request);
     if (request.guarded) checkLiteral(request.url);
-    return asResponse(request.url, await this.#perform(request));
+    return asResponse(request.url, await this.#perform(request, headOf(request)));
   };
 
   close(): void {
@@ -55,25 +55,26 @@ export class DirectExchange {
     return connection.proxy === undefined && proxyFor(url, this.#settings.env) === undefined;
   }
 
-  async #perform(request: HttpRequest): Promise<DirectAnswer> {
+  async #perform(request: HttpRequest, head: string): Promise<DirectAnswer> {
     const pool = this.#poolOf(request);
     const release = await pool.slots.take(request.signal);
     const kept = pool.idle.pop();
     if (kept) {
       try {
-        return await this.#ask(kept, request, pool, release);
+        return await this.#ask(kept, request, head, pool, release);
       } catch (error) {
         // A kept connection that the server closed just now says nothing about the server: take a new one.
         if (errnoIn(error) !== 'ECONNRESET' || request.signal?.aborted) throw error;
-        return await this.#perform(request);
+        return await this.#perform(request, head);
       }
     }
-    return await this.#ask(this.#connect(request), request, pool, release);
+    return await this.#ask(this.#connect(request), request, head, pool, release);
   }
 
   async #ask(
     connection: DirectConnection,
     request: HttpRequest,
+    head: string,
     pool: Pool,
     release: () => void,
   ): Promise<DirectAnswer> {
@@ -101,7 +102,7 @@ export class DirectExchange {
       });
     } else watchdog.expect(timeouts.responseMs, 'no answer');
     try {
-      return await connection.ask(headOf(request), request.method, timeouts.stallMs);
+      return await connection.ask(head, request.method, timeouts.stallMs);
     } finally {
       watchdog.stop();
       signal?.removeEventListener('abort', onAbort);

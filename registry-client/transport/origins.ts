@@ -6,8 +6,10 @@ import { isPrivateAddress } from './address-guard.ts';
 export class Origins {
   readonly #connected = new Map<string, string>();
 
+  /** An origin that was public once stays so: a name that leads inside the second time must not open the door. */
   note(origin: string, address: string | undefined): void {
-    if (address !== undefined) this.#connected.set(origin, address);
+    const known = this.#connected.get(origin);
+    if (address !== undefined && (known === undefined || isPrivateAddress(known))) this.#connected.set(origin, address);
   }
 
   /** Behind a proxy, addresses are unknown: then a name counts as public. */
