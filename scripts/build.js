@@ -1,7 +1,8 @@
 /**
- * Builds dist/ from the sources: bundled modules, and the declarations beside them. Also npm's `prepare` (with --if-stale): that runs at `npm ci`, and again the first
- * time that `npx tslayer` is called in a clone, when dist/ may be in use. So a build that is current stays, and a new
- * one is put in its place as a whole. Plain JavaScript: `npm ci --omit=dev` runs it with whatever Node there is.
+ * Builds dist/ from the sources: bundled modules, and declarations beside them. Also npm's `prepare` (with
+ * --if-stale): that runs at `npm ci`, and again the first time that `npx tslayer` is called in a clone, when dist/
+ * may be in use. So a build that is current stays, and a new one is put in its place as a whole. Plain JavaScript:
+ * `npm ci --omit=dev` runs it with whatever Node there is.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, renameSync, rmSync, statSync } from 'node:fs';

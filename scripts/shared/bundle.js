@@ -20,7 +20,7 @@ const ENTRIES = {
 };
 
 /** On the way of every start, so they are bundled, too; the other dependencies are loaded when they are needed. */
-const INLINED = ['commander', 'ssri', 'minipass', 'valibot', 'picocolors'];
+const INLINED = ['commander', 'ssri', 'minipass', 'valibot'];
 
 const SOURCES = '{src,drivers,registry-client}/**/*.ts';
 const BY_NAME = /moduleUrl\('(\.[^']*)', import\.meta\.url\)/g;
