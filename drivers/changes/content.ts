@@ -48,12 +48,12 @@ export function segmentsOf(located: Located): Segment[] | undefined {
   }
 }
 
-/** Compares two files of one size, a chunk at a time. */
+/** Compares two files of one size, a chunk at a time; what is a hole in both is passed over. */
 export function* sameContent(a: Located, b: Located): Generator<void, boolean> {
   const [fdA, fdB] = [openFile(a), openFile(b)];
   try {
     const [bufferA, bufferB] = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)];
-    for (let at = 0; at < a.stat.size; at += CHUNK) {
+    for (let at = nextData(fdA, fdB, 0); at < a.stat.size; at = nextData(fdA, fdB, at + CHUNK)) {
       const length = Math.min(CHUNK, a.stat.size - at);
       const [readA, readB] = [readSync(fdA, bufferA, 0, length, at), readSync(fdB, bufferB, 0, length, at)];
       if (readA !== readB || bufferA.compare(bufferB, 0, readB, 0, readA) !== 0) return false;
@@ -64,6 +64,10 @@ export function* sameContent(a: Located, b: Located): Generator<void, boolean> {
     closeFd(fdA);
     closeFd(fdB);
   }
+}
+
+function nextData(fdA: number, fdB: number, at: number): number {
+  return Math.min(seekData(fdA, at) ?? Number.POSITIVE_INFINITY, seekData(fdB, at) ?? Number.POSITIVE_INFINITY);
 }
 
 /**

@@ -28,8 +28,16 @@ export function typeOf(stat: StatAt): EntryType | undefined {
   return TYPES[stat.mode & S_IFMT];
 }
 
-/** Set by a machine's own security modules, meaningless on another. */
-const MACHINE_XATTRS = ['security.selinux', 'security.ima', 'security.evm', 'security.SMACK64', 'system.nfs4_acl'];
+/** Set by a machine's own security modules, meaningless on another; and XFS' second name for ACLs. */
+const MACHINE_XATTRS = [
+  'security.selinux',
+  'security.ima',
+  'security.evm',
+  'security.SMACK64',
+  'system.nfs4_acl',
+  'trusted.SGI_ACL_FILE',
+  'trusted.SGI_ACL_DEFAULT',
+];
 
 function isCarried(name: Buffer): boolean {
   const text = name.toString('latin1');

@@ -123,6 +123,8 @@ export class Kit implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     detachBelow(this.directory);
+    // What only the driver can delete: subvolumes, for one.
+    for await (const id of this.driver.list()) await this.driver.remove(id);
     rmSync(this.directory, { recursive: true, force: true });
   }
 }

@@ -13,6 +13,10 @@ export interface Setup {
   readonly maxLayers?: number;
   /** Longest name of a file; default 255. A layer with a longer one must be refused. */
   readonly maxNameBytes?: number;
+  /** Longest target of a symbolic link; default 4000. XFS: 1023. */
+  readonly maxTargetBytes?: number;
+  /** Highest minor number of a device; default 1,048,575. XFS: 262,143. */
+  readonly maxMinor?: number;
   /** Whether a lower directory can be renamed, or gives EXDEV as union file systems do. Default true. */
   readonly renamesDirectories?: boolean;
   /** Whether a name of a lower hard link, once written to, is still linked to the others. Default true. */

@@ -47,11 +47,11 @@ export interface TreeRecord {
 export interface TreeOptions {
   /** Leaves out records that must not be compared. */
   readonly ignore?: (record: TreeRecord) => boolean;
-  /** Names of xattrs, or prefixes ending in a dot, that are left out. Default: what the machine itself adds. */
+  /** Names of xattrs, or prefixes ending in a dot or an underscore, that are left out. Default: what the machine itself adds. */
   readonly ignoreXattrs?: readonly string[];
 }
 
-const IGNORED_XATTRS = ['security.selinux', 'security.ima', 'security.evm', 'system.nfs4_acl'];
+const IGNORED_XATTRS = ['security.selinux', 'security.ima', 'security.evm', 'system.nfs4_acl', 'trusted.SGI_ACL_'];
 const WHOLE_HASH_LIMIT = 64 * 1024 * 1024;
 const BLOCK = 4096;
 
@@ -116,7 +116,7 @@ function xattrsOf(visit: Visit, ignored: readonly string[]): string[] {
       : Buffer.from(`/proc/self/fd/${visit.fd}/.`);
   return listXattrs(path)
     .map((name) => name.toString('latin1'))
-    .filter((name) => !ignored.some((entry) => name === entry || (entry.endsWith('.') && name.startsWith(entry))))
+    .filter((name) => !ignored.some((entry) => name === entry || (/[._]$/.test(entry) && name.startsWith(entry))))
     .sort()
     .map((name) => `${name}=${(getXattr(path, Buffer.from(name, 'latin1')) ?? Buffer.alloc(0)).toString('hex')}`);
 }

@@ -32,18 +32,25 @@ export interface Draft {
 
 const MOUNT_TABLE_MS = 20;
 
+export interface DirectoriesOptions {
+  /** Takes out of a directory what unlink(2) would be slow at or cannot delete (a subvolume), before the rest goes. */
+  readonly dismantle?: (path: string) => void;
+}
+
 export class Directories {
   readonly path: string;
+  readonly #options: DirectoriesOptions;
   #removals = 0;
   #mounts: { readonly table: readonly MountInfo[]; readonly readAt: number } | undefined;
 
-  private constructor(path: string) {
+  private constructor(path: string, options: DirectoriesOptions) {
     this.path = path;
+    this.#options = options;
   }
 
-  static async open(path: string): Promise<Directories> {
+  static async open(path: string, options: DirectoriesOptions = {}): Promise<Directories> {
     mkdirSync(path, { recursive: true, mode: 0o700 });
-    const directories = new Directories(path);
+    const directories = new Directories(path, options);
     await directories.#sweep();
     return directories;
   }
@@ -70,6 +77,7 @@ export class Directories {
     try {
       if (existsSync(final)) throw new TslayerError('ALREADY_EXISTS', `layer ${id} exists already`);
       // What a crash left under our name is ours to clear: we hold its lock.
+      this.#options.dismantle?.(path);
       for (const _ of removeTree(path));
       mkdirSync(path, { mode: 0o700 });
     } catch (error) {
@@ -92,7 +100,7 @@ export class Directories {
       discard: async () => {
         if (!open) return this.#discard(final);
         open = false;
-        await inSlices(removeTree(path));
+        await this.#delete(path);
         release(lock);
       },
     };
@@ -127,7 +135,23 @@ export class Directories {
       if (hasErrno(error, 'ENOENT')) return;
       throw error;
     }
-    await inSlices(removeTree(trash));
+    await this.#deleteTrash(trash);
+  }
+
+  /** Under a lock of its own: whoever opens the store meanwhile leaves it to us, or we to him. */
+  async #deleteTrash(path: string): Promise<void> {
+    const lock = tryLock(path + LOCK_SUFFIX);
+    if (!lock) return;
+    try {
+      await this.#delete(path);
+    } finally {
+      release(lock);
+    }
+  }
+
+  async #delete(path: string): Promise<void> {
+    this.#options.dismantle?.(path);
+    await inSlices(removeTree(path));
   }
 
   *list(): Generator<LayerId, void> {
@@ -140,7 +164,7 @@ export class Directories {
 
   async #sweep(): Promise<void> {
     for (const name of readdirSync(this.path)) {
-      if (isRemoving(name)) await inSlices(removeTree(join(this.path, name)));
+      if (isRemoving(name)) await this.#deleteTrash(join(this.path, name.replace(/-lock$/, '')));
       const id = idOfNew(name);
       if (id !== undefined) await this.#sweepDraft(id);
     }
@@ -150,7 +174,7 @@ export class Directories {
     const lock = tryLock(this.of(id) + LOCK_SUFFIX);
     if (!lock) return;
     try {
-      await inSlices(removeTree(this.of(id) + NEW_SUFFIX));
+      await this.#delete(this.of(id) + NEW_SUFFIX);
     } finally {
       release(lock);
     }

@@ -1,0 +1,51 @@
+/** A file system of a kind that the machine's own disk may not have, in a file. */
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { detachBelow, unmount } from '../../src/mounts/unmount.ts';
+import { kernelFs, missing, program, root } from './requires.ts';
+
+export type LoopType = 'ext4' | 'btrfs' | 'xfs';
+
+const MKFS: Readonly<Record<LoopType, readonly string[]>> = {
+  ext4: ['mkfs.ext4', '-q', '-F'],
+  btrfs: ['mkfs.btrfs', '-q', '-f'],
+  xfs: ['mkfs.xfs', '-q', '-f'],
+};
+
+/** Why there can be no such file system here. */
+export function cannotLoop(type: LoopType): string | undefined {
+  return missing(root, kernelFs(type), program(`mkfs.${type}`), program('losetup'));
+}
+
+export interface LoopFs extends Disposable {
+  /** Where it is mounted. */
+  readonly path: string;
+}
+
+/** The image is sparse: `size` costs what is written. `mkfs` adds options, as `-n ftype=0`. */
+export function loopFs(type: LoopType, sizeMiB = 2048, mkfs: readonly string[] = []): LoopFs {
+  const directory = mkdtempSync(join(tmpdir(), `tslayer-${type}-`));
+  const [image, path] = [join(directory, 'image'), join(directory, 'mnt')];
+  try {
+    writeFileSync(image, '');
+    truncateSync(image, sizeMiB * 1024 * 1024);
+    const [program = '', ...options] = MKFS[type];
+    execFileSync(program, [...options, ...mkfs, image], { stdio: ['ignore', 'ignore', 'inherit'] });
+    mkdirSync(path);
+    // mount(8) finds a free loop device, which goes with the mount.
+    execFileSync('mount', ['-t', type, '-o', 'loop', image, path]);
+  } catch (error) {
+    rmSync(directory, { recursive: true, force: true });
+    throw error;
+  }
+  return {
+    path,
+    [Symbol.dispose]() {
+      detachBelow(path);
+      unmount(path);
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
