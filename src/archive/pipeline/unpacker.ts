@@ -157,12 +157,13 @@ function onAbort(signal: AbortSignal | undefined, action: () => void): Disposabl
 async function feed(source: AsyncIterable<Uint8Array>, ring: Ring, stopped: Promise<void>, onBytes: () => void) {
   const iterator = source[Symbol.asyncIterator]();
   const filler = new RingFiller(ring);
+  const next = interruptible(() => iterator.next(), stopped);
   try {
-    for (;;) {
-      // A source may be silent for long: it must not keep an error from being told.
-      const step = await Promise.race([iterator.next(), stopped]);
-      if (step === undefined) break;
-      if (step.done) return filler.end();
+    for (let step = await next(); step !== undefined; step = await next()) {
+      if (step.done) {
+        filler.end();
+        return;
+      }
       const pending = filler.add(step.value);
       if (pending !== undefined) await pending;
       onBytes();
@@ -173,6 +174,25 @@ async function feed(source: AsyncIterable<Uint8Array>, ring: Ring, stopped: Prom
     ring.cancel();
     if (!(error instanceof Cancelled)) throw error;
   }
+}
+
+/**
+ * `call` as long as nothing stopped it: a source may be silent for long, and must not keep an error from being told.
+ * No Promise.race: a promise that lives long keeps the result of every race that it lost.
+ */
+function interruptible<T>(call: () => Promise<T>, stopped: Promise<void>): () => Promise<T | undefined> {
+  let isStopped = false;
+  let interrupt = () => {};
+  stopped.then(() => {
+    isStopped = true;
+    interrupt();
+  });
+  return () =>
+    new Promise<T | undefined>((resolve, reject) => {
+      interrupt = () => resolve(undefined);
+      if (isStopped) interrupt();
+      else call().then(resolve, reject);
+    });
 }
 
 /** Waits for all to stop, then tells the one error that was first of its chain; being cancelled is none. */
