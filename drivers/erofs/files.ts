@@ -5,6 +5,7 @@
  *     ID.root.erofs    the same, of a layer whose root is opaque: nothing below it is mounted
  *     ID.partial       a layer being written; whoever writes it holds its flock
  *     ID/diff, work    a writable snapshot (drivers/directories)
+ *     .looks-HASH      attributes for the implied directories of one stack (implicit/)
  *     .empty/          a directory with nothing in it, for stacks of fewer layers than overlayfs wants
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';

@@ -24,6 +24,7 @@ import type {
 import { beginLayer } from './apply.ts';
 import { canReadDirectly } from './direct-io.ts';
 import { LayerFiles } from './files.ts';
+import { removeLooks } from './implicit/attributes.ts';
 import { type MountContext, mountsOf, UPPER, WORK } from './mounts.ts';
 import { probeErofs } from './probe.ts';
 import { copyRoot, openRoot } from './root.ts';
@@ -89,6 +90,7 @@ class ErofsDriver implements StorageDriver {
   }
 
   async remove(id: LayerId): Promise<void> {
+    if (this.#layers.find(id) !== undefined) removeLooks(this.#layers);
     this.#layers.remove(id);
     await this.#snapshots.remove(id);
   }

@@ -2,12 +2,14 @@
  * The mounts of a stack: each layer's image on a stage of its own, an overlay over them. Two stacks with a layer in
  * common share its mount. A view is an overlay too, be it of one layer: a bare EROFS would show its whiteouts.
  */
+import { basename } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import type { Directories } from '../directories/directories.ts';
 import type { LayerId, MountRequest, Stack } from '../driver.ts';
 import { FEATURE_OPTIONS, MAX_LOWER } from '../overlay/options.ts';
 import type { LayerFile, LayerFiles } from './files.ts';
+import { looksImage } from './implicit/attributes.ts';
 
 /** Parts of a snapshot's directory. */
 export const UPPER = 'diff';
@@ -62,7 +64,14 @@ export function mountsOf(
   const layers = visibleLayers(context.layers, stack);
   requireFew(layers);
   const stages = layers.map(({ id: stage, file }) => ({ ...imageMount(context, file, idmap), stage }));
-  const lowers = layers.map((layer) => `stage:${layer.id}`);
+  const looks = looksImage(
+    context.layers,
+    layers.map(({ file }) => file),
+    id === undefined,
+  );
+  if (looks !== undefined)
+    stages.unshift({ ...imageMount(context, looks, idmap), stage: basename(looks.path).slice(1) });
+  const lowers = stages.map(({ stage }) => `stage:${stage}`);
   if (id !== undefined && idmap.length > 0) {
     stages.push({ type: 'bind', source: context.snapshots.path, options: idmap, stage: SNAPSHOTS });
   }

@@ -1,11 +1,10 @@
 /** A snapshot's root directory looks like that of the topmost layer that says anything of its root. */
-import { closeSync, openSync, readSync } from 'node:fs';
 import { openMounts } from '../../src/mounts/open.ts';
 import { dressRoot } from '../directories/root.ts';
 import type { Stack } from '../driver.ts';
 import type { LayerFile } from './files.ts';
-import { type LayerNote, NOTE_SIZE, readNote } from './format/note.ts';
 import { imageMount, type MountContext, visibleLayers } from './mounts.ts';
+import { noteOf } from './read/note-of.ts';
 
 export interface RootModel extends Disposable {
   /** Path of the root directory to look like; undefined where no layer speaks of its root. */
@@ -28,16 +27,4 @@ export function copyRoot(context: MountContext, stack: Stack, upper: string): vo
 
 function explicitRoot({ layers }: MountContext, stack: Stack): LayerFile | undefined {
   return visibleLayers(layers, stack).find(({ file }) => !noteOf(file.path).implicitRoot)?.file;
-}
-
-/** A few bytes of each layer, since a stack may have hundreds. */
-function noteOf(path: string): LayerNote {
-  const fd = openSync(path, 'r');
-  try {
-    const note = Buffer.alloc(NOTE_SIZE);
-    readSync(fd, note, 0, NOTE_SIZE, 0);
-    return readNote(note);
-  } finally {
-    closeSync(fd);
-  }
 }

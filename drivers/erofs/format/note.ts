@@ -16,6 +16,7 @@ const DIGEST_AT = 24;
 
 const OPAQUE_ROOT = 1;
 const IMPLICIT_ROOT = 2;
+const IMPLICIT_DIRECTORIES = 4;
 
 export interface LayerNote {
   /** Bytes of the raw tar. */
@@ -26,13 +27,19 @@ export interface LayerNote {
   readonly opaqueRoot: boolean;
   /** The tar says nothing of the root: its attributes are those of the layers below. */
   readonly implicitRoot: boolean;
+  /** So it is with a directory below the root. */
+  readonly implicitDirectories: boolean;
 }
 
 export function writeNote(head: Uint8Array, note: LayerNote): void {
   const view = new DataView(head.buffer, head.byteOffset);
   head.set(MAGIC);
   view.setUint32(8, VERSION, true);
-  view.setUint32(12, (note.opaqueRoot ? OPAQUE_ROOT : 0) | (note.implicitRoot ? IMPLICIT_ROOT : 0), true);
+  const flags =
+    (note.opaqueRoot ? OPAQUE_ROOT : 0) |
+    (note.implicitRoot ? IMPLICIT_ROOT : 0) |
+    (note.implicitDirectories ? IMPLICIT_DIRECTORIES : 0);
+  view.setUint32(12, flags, true);
   view.setBigUint64(16, BigInt(note.tarLength), true);
   head.set(note.metadataDigest.subarray(0, 32), DIGEST_AT);
 }
@@ -48,5 +55,6 @@ export function readNote(head: Uint8Array): LayerNote {
     metadataDigest: head.slice(DIGEST_AT, DIGEST_AT + 32),
     opaqueRoot: (flags & OPAQUE_ROOT) !== 0,
     implicitRoot: (flags & IMPLICIT_ROOT) !== 0,
+    implicitDirectories: (flags & IMPLICIT_DIRECTORIES) !== 0,
   };
 }

@@ -102,6 +102,17 @@ export const OPAQUE_ENTRY: Uint8Array = overlayEntry('opaque', 'y');
  */
 export const ORIGIN_ENTRY: Uint8Array = overlayEntry('origin', '');
 
+/**
+ * Ours: no entry of the tar names the directory, so its attributes are made up. Under overlayfs's own prefix, which
+ * it shows to nobody.
+ */
+export const IMPLICIT_ENTRY: Uint8Array = overlayEntry('implicit', 'y');
+
+/** Whether a directory's attributes say so. */
+export function overlayMark(xattrs: readonly Xattr[], name: 'opaque' | 'implicit'): boolean {
+  return xattrs.some((xattr) => Buffer.from(xattr.name).toString('latin1') === `trusted.overlay.${name}`);
+}
+
 /** Reads entries back, names with their prefixes. */
 export function decodeXattrs(body: Uint8Array): Xattr[] {
   const found: Xattr[] = [];

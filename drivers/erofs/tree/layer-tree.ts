@@ -96,6 +96,13 @@ export class LayerTree {
     return (this.directories.flags[ROOT]! & OPAQUE) !== 0;
   }
 
+  /** Whether some directory below the root is named by no entry of the tar. */
+  get hasImplicit(): boolean {
+    const { flags, count } = this.directories;
+    for (let row = 1; row < count; row++) if ((flags[row]! & (IMPLICIT | DEAD)) === IMPLICIT) return true;
+    return false;
+  }
+
   /** Whether no entry of the tar speaks of the root. */
   get implicitRoot(): boolean {
     return (this.directories.flags[ROOT]! & IMPLICIT) !== 0;

@@ -3,9 +3,9 @@
  * they hide nothing, links counted, overlayfs's own attributes added. Nothing may be added to the tree afterwards.
  */
 import { constants } from 'node:fs';
-import { OPAQUE_ENTRY, ORIGIN_ENTRY } from '../format/xattr.ts';
+import { IMPLICIT_ENTRY, OPAQUE_ENTRY, ORIGIN_ENTRY } from '../format/xattr.ts';
 import { type LayerTree, WHITEOUT } from './layer-tree.ts';
-import { DEAD, OPAQUE, SEALED } from './tables.ts';
+import { DEAD, IMPLICIT, OPAQUE, SEALED } from './tables.ts';
 
 const { S_IFDIR, S_IFMT } = constants;
 
@@ -101,12 +101,18 @@ function isSorted(rows: Uint32Array, compare: (a: number, b: number) => number):
 
 /** The root needs no opaque mark: overlayfs does not look for one there, the driver cuts the stack instead. */
 function markForOverlay(tree: LayerTree, row: number, hasWhiteouts: boolean): void {
-  const opaque = row !== 0 && (tree.directories.flags[row]! & OPAQUE) !== 0;
-  if (!opaque && !hasWhiteouts) return;
+  const flags = tree.directories.flags[row]!;
+  const marks = [
+    ...(row !== 0 && flags & OPAQUE ? [OPAQUE_ENTRY] : []),
+    ...(hasWhiteouts ? [ORIGIN_ENTRY] : []),
+    // In a sealed directory there is nothing below that could know better.
+    ...(flags & IMPLICIT && !(flags & SEALED) ? [IMPLICIT_ENTRY] : []),
+  ];
+  if (marks.length === 0) return;
   const { inodes, arena } = tree;
   const inode = tree.directories.inode[row]!;
   const own = arena.view(inodes.xattrAt[inode]!, inodes.xattrBytes[inode]!);
-  const all = Buffer.concat([own, ...(opaque ? [OPAQUE_ENTRY] : []), ...(hasWhiteouts ? [ORIGIN_ENTRY] : [])]);
+  const all = Buffer.concat([own, ...marks]);
   inodes.xattrAt[inode] = arena.add(all);
   inodes.xattrBytes[inode] = all.length;
 }

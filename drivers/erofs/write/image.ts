@@ -10,7 +10,7 @@ import { settle } from '../tree/settle.ts';
 import { ChunkPlanner, type Copy } from './chunk-plan.ts';
 import { emitMetadata } from './emit.ts';
 import { writeAll } from './piece-writer.ts';
-import { planImage, ROOT_NID } from './plan.ts';
+import { planImage } from './plan.ts';
 
 /** Writes all that follows the tar, then the head. `tarEnd` is where the tar ends in the file. */
 export function finishImage(fd: number, tree: LayerTree, tarEnd: number, name: string): void {
@@ -21,7 +21,7 @@ export function finishImage(fd: number, tree: LayerTree, tarEnd: number, name: s
   for (const copy of planner.copies) move(fd, copy);
   const metadataDigest = emitMetadata(fd, tree, settled, plan);
   const head = encodeHead({
-    rootNid: ROOT_NID,
+    rootNid: tree.inodes.nid[tree.directories.inode[0]!]!,
     inodes: settled.inodes,
     blocks: alignUp(plan.end, 4096) / BLOCK_SIZE,
     metaBlock: plan.metaStart / BLOCK_SIZE,
@@ -33,6 +33,7 @@ export function finishImage(fd: number, tree: LayerTree, tarEnd: number, name: s
     metadataDigest,
     opaqueRoot: tree.opaqueRoot,
     implicitRoot: tree.implicitRoot,
+    implicitDirectories: tree.hasImplicit,
   });
   writeAll(fd, head, 0);
 }

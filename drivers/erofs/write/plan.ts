@@ -27,7 +27,8 @@ import { listDirectory } from './list-directory.ts';
 
 const { S_IFDIR, S_IFLNK, S_IFMT } = constants;
 
-export const ROOT_NID: number = INODE_SIZE / SLOT_SIZE;
+/** Bytes left free at the start. */
+const RESERVED = INODE_SIZE;
 
 export interface ImagePlan {
   /** Chunk maps by row of the tree's sparse table. */
@@ -69,7 +70,7 @@ class Placer {
   /** Inodes with blocks of their own, in the order of their inodes. */
   readonly #blocky: number[] = [];
   /** Bytes from the metadata area's start. */
-  end: number = ROOT_NID * SLOT_SIZE;
+  end: number = RESERVED;
 
   constructor(tree: LayerTree, chunks: readonly ChunkPlan[]) {
     this.#tree = tree;

@@ -1,7 +1,7 @@
 /** What the kernel shows of an image that our writer made equals what GNU tar extracts from the same archive. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -110,6 +110,21 @@ describe('an EROFS layer', () => {
     const file = join(mounted.path, 'f');
     assert.deepEqual(listXattrs(file).map(String).sort(), [...names].sort());
     for (const [i, name] of names.entries()) assert.deepEqual(getXattr(file, name), value(i));
+  });
+
+  test('of a root directory of any size shows its names', (t) => {
+    if (!requires(t, ...needs)) return;
+    using dir = tempDir('erofs-root');
+    const image = join(dir.path, 'image');
+    // Around the sizes at which the root's entries no longer fit behind its inode, in the first block or at all.
+    for (let length = 200; length <= 255; length += 5) {
+      for (const more of [[], [{ path: './', type: '5', xattrs: { 'trusted.x': Buffer.alloc(40) } }]]) {
+        buildImage(tarBytes([...more, { path: 'a'.repeat(length) }, { path: 'b'.repeat(100) }]), image);
+        assert.equal(fsck(image), '');
+        using mounted = mountImage(image, join(dir.path, 'mounted'));
+        assert.deepEqual(readdirSync(mounted.path), ['a'.repeat(length), 'b'.repeat(100)]);
+      }
+    }
   });
 
   test('of any names, links and attributes equals what GNU tar extracts', (t) => {

@@ -28,8 +28,11 @@ const CHANGES: readonly TarMember[] = [
   { path: 'attributes/inside', type: '2', link: '../names/only', mtime: 12 },
   { path: '.wh.sparse' },
 ];
+/** Names neither the root nor all of the directories that its files lie in. */
 const MORE: readonly TarMember[] = [
-  { path: './', type: '5', mode: 0o751, mtime: 78 },
+  { path: 'devices/more', data: 'x', mtime: 15 },
+  { path: 'owners/sticky/file', data: 'y', mtime: 16 },
+  { path: 'links/.wh.b' },
   { path: 'sparse', type: '5', mtime: 13 },
   { path: 'sparse/again', data: 'x', mtime: 14, mode: 0o4711 },
 ];

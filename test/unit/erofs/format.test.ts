@@ -52,6 +52,7 @@ describe('superblock', () => {
       metadataDigest: new Uint8Array(32).fill(9),
       opaqueRoot: true,
       implicitRoot: false,
+      implicitDirectories: true,
     };
     writeNote(head, note);
     assert.deepEqual(readNote(head), note);

@@ -1,0 +1,120 @@
+/**
+ * A small image for the top of a stack: the directories that its layers imply, with the attributes that layers below
+ * give them. Made when the stack is first mounted, kept as `.looks-HASH` and removed with any layer, since it is
+ * nothing but a cache.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TarEntry } from '../../../src/archive/entry.ts';
+import { MAX_LOWER } from '../../overlay/options.ts';
+import type { LayerFile, LayerFiles } from '../files.ts';
+import { ImageReader } from '../read/image-reader.ts';
+import { noteOf } from '../read/note-of.ts';
+import { ErofsSink } from '../sink.ts';
+import { impliedPaths, type Looks, looksOf } from './resolve.ts';
+
+const PREFIX = '.looks-';
+const NOTHING = new Uint8Array(0);
+
+/** The image for a stack, top first; undefined where it is not needed. `root`: the root's looks matter, too. */
+export function looksImage(files: LayerFiles, layers: readonly LayerFile[], root: boolean): LayerFile | undefined {
+  if (layers.length < 2 || layers.length >= MAX_LOWER || !mayImply(layers, root)) return undefined;
+  const key = createHash('sha256').update(JSON.stringify([root, ...layers.map(({ path }) => path)]));
+  const path = join(files.directory, PREFIX + key.digest('hex').slice(0, 32));
+  if (existsSync(path)) return { path, opaqueRoot: false };
+  using images = new Images(layers);
+  const wanted = collect(images.readers, root);
+  if (wanted.size === 0) return undefined;
+  write(path, wanted);
+  return { path, opaqueRoot: false };
+}
+
+/** Whether looking closer is worth it: the notes tell, and say no of most images. */
+function mayImply(layers: readonly LayerFile[], root: boolean): boolean {
+  const notes = layers.map(({ path }) => noteOf(path));
+  if (root && notes[0]?.implicitRoot && notes.some((note) => !note.implicitRoot)) return true;
+  return notes.slice(0, -1).some((note) => note.implicitDirectories);
+}
+
+export function removeLooks(files: LayerFiles): void {
+  for (const name of readdirSync(files.directory)) {
+    if (name.startsWith(PREFIX)) rmSync(join(files.directory, name), { force: true });
+  }
+}
+
+class Images implements Disposable {
+  readonly readers: ImageReader[] = [];
+
+  constructor(layers: readonly LayerFile[]) {
+    try {
+      for (const { path } of layers) this.readers.push(new ImageReader(path));
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    for (const reader of this.readers) reader[Symbol.dispose]();
+  }
+}
+
+/** Looks by path (latin1), of directories that do not look so by themselves and of all above them. */
+function collect(images: readonly ImageReader[], root: boolean): Map<string, Looks> {
+  const wanted = new Map<string, Looks>();
+  const want = (path: Uint8Array): void => {
+    const found = looksOf(images, path);
+    if (found === undefined || found.shown) return;
+    for (const part of withParents(path)) {
+      const looks = looksOf(images, part)?.looks;
+      if (looks !== undefined) wanted.set(Buffer.from(part).toString('latin1'), looks);
+    }
+  };
+  if (root) want(NOTHING);
+  // The lowest layer implies nothing that another could name.
+  for (const image of images.slice(0, -1)) {
+    if (image.note.implicitDirectories) for (const path of impliedPaths(image)) want(path);
+  }
+  return wanted;
+}
+
+/** The root, each parent, the path itself. */
+function* withParents(path: Uint8Array): Generator<Uint8Array, void> {
+  yield NOTHING;
+  for (let slash = path.indexOf(0x2f); slash !== -1; slash = path.indexOf(0x2f, slash + 1)) {
+    yield path.subarray(0, slash);
+  }
+  if (path.length > 0) yield path;
+}
+
+function write(path: string, wanted: ReadonlyMap<string, Looks>): void {
+  const temporary = `${path}-${process.pid}`;
+  writeFileSync(temporary, '', { mode: 0o600 });
+  const sink = new ErofsSink({ path: temporary, name: path, durable: false });
+  try {
+    for (const [name, looks] of wanted) sink.entry(directoryEntry(Buffer.from(name, 'latin1'), looks));
+    sink.finish();
+  } finally {
+    sink.close();
+  }
+  renameSync(temporary, path);
+}
+
+function directoryEntry(path: Uint8Array, { inode, xattrs }: Looks): TarEntry {
+  return {
+    type: 'directory',
+    path,
+    mode: inode.mode & 0o7777,
+    uid: inode.uid,
+    gid: inode.gid,
+    mtime: { seconds: inode.seconds, nanoseconds: inode.nanoseconds },
+    size: 0,
+    linkname: NOTHING,
+    deviceMajor: 0,
+    deviceMinor: 0,
+    xattrs,
+    dataOffset: 0,
+    storedSize: 0,
+  };
+}
