@@ -2,14 +2,15 @@
  * AUFS, the union file system that Docker began with; for kernels that still carry it.
  *
  *   DIRECTORY/ID/diff            a layer's branch, whiteouts as files `.wh.NAME`; or a snapshot's writable branch
- *   DIRECTORY/ID/implicit-root   the layer's tar said nothing of its root directory
+ *   DIRECTORY/ID/implied         directories that the layer's tar implied (directories/implied.ts)
+ *   DIRECTORY/.looks-HASH/diff   their looks in one stack (directories/looks.ts)
  *   DIRECTORY/.empty             nothing
  *
  * AUFS keeps books of its own in writable branches (`.wh..wh.aufs`, `.wh..wh.orph`, `.wh..wh.plnk`); they stay after
  * the unmount and are no part of any layer. Hard links that are copied up by halves are flushed before an unmount
  * (src/mounts/aufs-links.ts), and before a look at what has changed.
  */
-import { existsSync, mkdirSync, statfsSync } from 'node:fs';
+import { mkdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { extractionPlan } from '../../src/archive/extract/plan.ts';
 import type { SinkResult } from '../../src/archive/sink.ts';
@@ -18,10 +19,12 @@ import { flushPseudoLinks, writableBranches } from '../../src/mounts/aufs-links.
 import type { Mount } from '../../src/mounts/mount.ts';
 import { readMountInfo } from '../../src/mounts/mountinfo.ts';
 import { openMounts } from '../../src/mounts/open.ts';
-import { aufsSpelling } from '../changes/aufs.ts';
+import { aufsMarks, aufsSpelling } from '../changes/aufs.ts';
 import { changesOf } from '../changes/index.ts';
 import { Directories } from '../directories/directories.ts';
-import { dressRoot, explicitRoot, noteRoot } from '../directories/root.ts';
+import { noteImplied } from '../directories/implied.ts';
+import { looksFor, removeLooks, sweepLooks } from '../directories/looks.ts';
+import { dressRoot, explicitRoot } from '../directories/root.ts';
 import type {
   Change,
   DriverModule,
@@ -33,12 +36,11 @@ import type {
   Usage,
 } from '../driver.ts';
 import { type AufsPlaces, aufsPlaces } from './places.ts';
-import { aufsMounts, canBeBranch } from './plan.ts';
+import { aufsMounts, canBeBranch, MAX_BRANCHES } from './plan.ts';
 import { hasDirperm1, probeAufs } from './probe.ts';
 
 const DIFF = 'diff';
 const EMPTY = '.empty';
-const OPAQUE = '.wh..wh..opq';
 const TMPFS = 0x01021994;
 
 export interface AufsKernel {
@@ -69,7 +71,7 @@ export class AufsDriver implements StorageDriver {
     return {
       sink: extractionPlan({ dir, spelling: 'aufs', durable: options.durable }),
       commit: async (result: SinkResult) => {
-        noteRoot(draft.path, result);
+        noteImplied(draft.path, result);
         draft.publish(options.durable);
       },
       abort: () => draft.discard(),
@@ -101,14 +103,14 @@ export class AufsDriver implements StorageDriver {
       });
     }
     const writable = id !== undefined && !request.readOnly;
-    const layers = this.#visible(id === undefined || writable ? parent : [id, ...parent]);
+    const layers = this.#branches(id, parent, writable);
     if (!writable && layers.length === 0) {
       return [{ type: 'bind', source: join(this.#directories.path, EMPTY), options: ['ro'] }];
     }
     const { dirperm1, tmpfs } = this.#findKernel();
     return aufsMounts({
       writable: writable ? this.#directories.of(id, DIFF) : undefined,
-      layers: layers.map((layer) => this.#directories.of(layer, DIFF)),
+      layers: layers.map((layer) => join(this.#directories.path, layer, DIFF)),
       xino: this.#places.xino(id ?? layers[0] ?? 'view'),
       dirperm1,
       ignoreXattrErrors: tmpfs,
@@ -116,9 +118,17 @@ export class AufsDriver implements StorageDriver {
     });
   }
 
+  /** Names of the read-only branches, top first. */
+  #branches(id: LayerId | undefined, parent: Stack, writable: boolean): readonly string[] {
+    const below = this.#visible(parent);
+    const context = { directories: this.#directories, part: DIFF, marks: aufsMarks };
+    const looks = below.length + 1 < MAX_BRANCHES ? looksFor(context, below, id === undefined) : undefined;
+    return [...(id === undefined || writable ? [] : [id]), ...(looks === undefined ? [] : [looks]), ...below];
+  }
+
   /** Down to the first layer whose root is opaque: AUFS ignores the mark at a branch's root. */
   #visible(stack: Stack): Stack {
-    const last = stack.findIndex((layer) => existsSync(this.#directories.of(layer, DIFF, OPAQUE)));
+    const last = stack.findIndex((layer) => aufsMarks.isOpaque(Buffer.from(this.#directories.of(layer, DIFF))));
     return last === -1 ? stack : stack.slice(0, last + 1);
   }
 
@@ -146,6 +156,7 @@ export class AufsDriver implements StorageDriver {
     const user = readMountInfo().find((mount) => mount.type === 'aufs' && writableBranches(mount).includes(branch));
     if (user) throw new TslayerError('IN_USE', `snapshot ${id} is mounted at ${user.mountPoint}`);
     await this.#directories.remove(id);
+    removeLooks(this.#directories, id);
   }
 
   async *list(): AsyncGenerator<LayerId, void> {
@@ -170,6 +181,7 @@ export const driver: DriverModule = {
       throw new TslayerError('INVALID_ARGUMENT', what, { hint: 'choose another --root' });
     }
     const directories = await Directories.open(directory);
+    sweepLooks(directory);
     mkdirSync(join(directory, EMPTY), { recursive: true });
     return new AufsDriver(directories, aufsPlaces(directory));
   },

@@ -1,6 +1,6 @@
 /** Layers over layers: what hides what, in every order that tars come in. OCI layer.md, "Whiteouts". */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { dir, file, hardlink, opaque, symlink, whiteout } from './items.ts';
 import type { Kit } from './kit.ts';
@@ -115,6 +115,30 @@ export const whiteouts: Part = {
       ['a', 'b', 'c'].map((name) => readFileSync(join(target, name), 'utf8')),
       ['two', 'one', 'one'],
     );
+  },
+
+  async 'directories that a layer only implies look as a layer below says'(kit) {
+    const then = { seconds: 5, nanoseconds: 7 };
+    const base = [
+      dir('', { mode: 0o750, mtime: then }),
+      dir('tmp', { mode: 0o1777, gid: 3, mtime: then, xattrs: { 'user.t': '1' } }),
+      dir('a', { mode: 0o711, mtime: then }),
+      dir('a/b', { mode: 0o722, mtime: then }),
+      dir('gone', { mode: 0o700 }),
+    ];
+    const stack = await kit.stack(base, [file('tmp/x'), file('a/b/c/d')], [whiteout('gone')], [file('gone/y')]);
+    const found = new Map((await kit.view(stack)).map((record) => [record.path, record]));
+    const looks = (path: string): unknown[] => [found.get(path)?.mode, found.get(path)?.gid, found.get(path)?.mtime];
+    assert.equal(found.get('')?.mode, 0o750);
+    assert.deepEqual(looks('tmp'), [0o1777, 3, '5.000000007']);
+    assert.deepEqual(found.get('tmp')?.xattrs, ['user.t=31']);
+    assert.deepEqual(looks('a'), [0o711, 0, '5.000000007']);
+    assert.deepEqual(looks('a/b'), [0o722, 0, '5.000000007']);
+    assert.deepEqual(looks('a/b/c'), [0o755, 0, '0.000000000']);
+    assert.deepEqual(looks('gone'), [0o755, 0, '0.000000000'], 'a whiteout hides the looks, too');
+    const { id, path } = await kit.work(stack);
+    assert.equal(statSync(join(path, 'tmp')).mode & 0o7777, 0o1777);
+    assert.deepEqual(await kit.changes(id, stack), []);
   },
 
   async 'names that begin like a whiteout are refused where they would delete more than they say'(kit) {

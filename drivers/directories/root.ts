@@ -2,9 +2,6 @@
  * A stack's root directory. Few layers say anything of it, and a union file system shows the topmost one's; so the
  * root of a snapshot is dressed as that of the topmost layer that has an entry for it.
  */
-import { existsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-import type { SinkResult } from '../../src/archive/sink.ts';
 import { isReservedXattr } from '../../src/archive/tar/xattrs.ts';
 import { chmodFd, chownFd, O_DIRECTORY, O_RDONLY, openAt, type StatAt, setTimesOf, statFd } from '../../src/sys/at.ts';
 import { closeFd } from '../../src/sys/libc.ts';
@@ -12,21 +9,15 @@ import { AT_FDCWD } from '../../src/sys/mount-api.ts';
 import { getXattrFd, listXattrsFd, setXattrFd } from '../../src/sys/xattr.ts';
 import type { Stack } from '../driver.ts';
 import type { Directories } from './directories.ts';
-
-/** In a layer's directory, beside its files: the tar had no entry for the root. */
-const IMPLICIT_ROOT = 'implicit-root';
-
-export function noteRoot(layer: string, result: SinkResult): void {
-  if (!result.rootEntry) writeFileSync(join(layer, IMPLICIT_ROOT), '', { mode: 0o600 });
-}
+import { readImplied } from './implied.ts';
 
 /** The root directory of the topmost layer that has one of its own; `part` is where a layer keeps its files. */
 export function explicitRoot(directories: Directories, stack: Stack, part: string): string | undefined {
-  const id = stack.find((layer) => !existsSync(directories.of(layer, IMPLICIT_ROOT)));
+  const id = stack.find((layer) => !readImplied(directories.of(layer)).has(''));
   return id === undefined ? undefined : directories.of(id, part);
 }
 
-export function openDirectory(path: string): number {
+export function openDirectory(path: string | Buffer): number {
   return openAt(AT_FDCWD, path, O_RDONLY | O_DIRECTORY);
 }
 
@@ -40,7 +31,7 @@ export const PLAIN_ROOT: Pick<StatAt, 'mode' | 'uid' | 'gid' | 'mtimeSeconds' | 
 };
 
 /** Gives the directory `path` the attributes of `model`, or of a plain root. */
-export function dressRoot(path: string, model: string | undefined): void {
+export function dressRoot(path: string | Buffer, model: string | Buffer | undefined): void {
   const fd = openDirectory(path);
   const modelFd = model === undefined ? undefined : openDirectory(model);
   try {

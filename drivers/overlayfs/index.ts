@@ -3,7 +3,8 @@
  *
  *   DIRECTORY/ID/diff            a layer's files, whiteouts as character devices 0:0; or a snapshot's upper directory
  *   DIRECTORY/ID/work            a snapshot's work directory
- *   DIRECTORY/ID/implicit-root   the layer's tar said nothing of its root directory
+ *   DIRECTORY/ID/implied    directories that the layer's tar implied (directories/implied.ts)
+ *   DIRECTORY/.looks-HASH/diff   their looks in one stack (directories/looks.ts)
  *   DIRECTORY/.empty/1, 2        nothing
  */
 import { mkdirSync } from 'node:fs';
@@ -15,7 +16,9 @@ import { openMounts } from '../../src/mounts/open.ts';
 import { changesOf } from '../changes/index.ts';
 import { overlaySpelling } from '../changes/overlay.ts';
 import { Directories } from '../directories/directories.ts';
-import { dressRoot, explicitRoot, noteRoot } from '../directories/root.ts';
+import { noteImplied } from '../directories/implied.ts';
+import { removeLooks, sweepLooks } from '../directories/looks.ts';
+import { dressRoot, explicitRoot } from '../directories/root.ts';
 import type {
   Change,
   DriverModule,
@@ -51,7 +54,7 @@ class OverlayDriver implements StorageDriver {
     return {
       sink: extractionPlan({ dir, spelling: 'overlay', userxattr, durable: options.durable }),
       commit: async (result: SinkResult) => {
-        noteRoot(draft.path, result);
+        noteImplied(draft.path, result);
         draft.publish(options.durable);
       },
       abort: () => draft.discard(),
@@ -92,8 +95,9 @@ class OverlayDriver implements StorageDriver {
     return this.#directories.usage(id);
   }
 
-  remove(id: LayerId): Promise<void> {
-    return this.#directories.remove(id);
+  async remove(id: LayerId): Promise<void> {
+    await this.#directories.remove(id);
+    removeLooks(this.#directories, id);
   }
 
   async *list(): AsyncGenerator<LayerId, void> {
@@ -107,6 +111,7 @@ export const driver: DriverModule = {
   probe: probeOverlay,
   async open(directory) {
     const directories = await Directories.open(directory);
+    sweepLooks(directory);
     for (const path of emptyDirectories(directories)) mkdirSync(path, { recursive: true });
     return new OverlayDriver({ directories, userxattr: inUserNamespace() });
   },

@@ -5,8 +5,9 @@
  */
 import { TslayerError } from '../../src/errors.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
-import { getXattr } from '../../src/sys/xattr.ts';
+import { overlayMarks } from '../changes/overlay.ts';
 import type { Directories } from '../directories/directories.ts';
+import { type LooksContext, looksFor } from '../directories/looks.ts';
 import type { LayerId, MountRequest, Stack } from '../driver.ts';
 import { FEATURE_OPTIONS, MAX_LOWER } from '../overlay/options.ts';
 
@@ -30,7 +31,9 @@ export function mountsOf(
 ): Mount[] {
   const { directories } = context;
   const writable = id !== undefined && !request.readOnly;
-  const layers = visible(context, id === undefined || writable ? stack : [id, ...stack]);
+  const below = visible(context, stack);
+  const looks = below.length + 1 < MAX_LOWER ? looksFor(looksContext(context), below, id === undefined) : undefined;
+  const layers = [...(id === undefined || writable ? [] : [id]), ...(looks === undefined ? [] : [looks]), ...below];
   requireFew(layers.length);
   const idmap = request.userNamespaceFd;
   const base = idmap === undefined ? directories.path : 'stage:layers';
@@ -65,9 +68,13 @@ export function emptyDirectories(directories: Directories): string[] {
 
 /** Down to the first layer whose root is opaque: overlayfs does not look for the mark there. */
 function visible({ directories, userxattr }: OverlayContext, stack: Stack): Stack {
-  const mark = userxattr ? 'user.overlay.opaque' : 'trusted.overlay.opaque';
-  const last = stack.findIndex((layer) => getXattr(directories.of(layer, DIFF), mark)?.toString() === 'y');
+  const { isOpaque } = overlayMarks(userxattr);
+  const last = stack.findIndex((layer) => isOpaque(Buffer.from(directories.of(layer, DIFF))));
   return last === -1 ? stack : stack.slice(0, last + 1);
+}
+
+export function looksContext({ directories, userxattr }: OverlayContext): LooksContext {
+  return { directories, part: DIFF, marks: overlayMarks(userxattr) };
 }
 
 function requireFew(count: number): void {

@@ -34,6 +34,11 @@ export interface SinkResult {
    * layer below.
    */
   readonly rootEntry?: boolean;
+  /**
+   * Directories that the tar implied (`usr/bin/new` without an entry for `usr/bin`), made with plain attributes: in
+   * a stack they ought to look as a layer below says. From sinks of drivers that cannot know that layer.
+   */
+  readonly implied?: readonly Uint8Array[];
   /** Things worth telling, such as attributes that the file system could not hold. */
   readonly warnings: readonly string[];
 }

@@ -2,15 +2,19 @@
  * Whiteouts as AUFS reads them: a file `.wh.NAME`, and `.wh..wh..opq` in an opaque directory. Both NAME and its
  * whiteout in one branch make AUFS fail with EIO, so that the file's own entry takes its whiteout away.
  */
+import { TslayerError } from '../../errors.ts';
 import { S_IFDIR } from '../../sys/files.ts';
 import { closeFd, errnos } from '../../sys/libc.ts';
 import { createFile, removeFile } from '../../sys/make-files.ts';
+import { quote } from '../tar/bytes.ts';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from '../tar/whiteouts.ts';
 import { must } from './attributes.ts';
 import { isMissingParent, look } from './look.ts';
 import { type Extraction, isUnder, join, keyOf, nameOf, parentOf, Spelling } from './spelling.ts';
 
 const PREFIX = Buffer.from(WHITEOUT_PREFIX);
+/** A longer name, or one whose whiteout it would take, gives ENAMETOOLONG in the union: AUFS_MAX_NAMELEN. */
+const MAX_NAME = 242;
 
 export class AufsSpelling extends Spelling {
   readonly #extraction: Extraction;
@@ -21,6 +25,11 @@ export class AufsSpelling extends Spelling {
   constructor(extraction: Extraction) {
     super();
     this.#extraction = extraction;
+  }
+
+  override before(path: Uint8Array): void {
+    if (nameOf(path).length <= MAX_NAME) return;
+    throw new TslayerError('UNSUPPORTED', `${quote(path)}: AUFS takes names of at most ${MAX_NAME} bytes`);
   }
 
   override after(path: Uint8Array, isDirectory: boolean): void {
@@ -35,6 +44,8 @@ export class AufsSpelling extends Spelling {
   }
 
   override whiteout(path: Uint8Array): void {
+    // No layer below can have such a name.
+    if (nameOf(path).length > MAX_NAME) return;
     const found = look(path);
     if (found !== undefined) {
       if (found.type === S_IFDIR) this.replaced(path);

@@ -12,7 +12,7 @@ import { OverlaySpelling } from './overlay-spelling.ts';
 import { makeParents } from './parents.ts';
 import type { ExtractOptions } from './plan.ts';
 import { removeTree } from './remove.ts';
-import type { Extraction, Spelling } from './spelling.ts';
+import { type Extraction, keyOf, type Spelling } from './spelling.ts';
 import { DirectoryTimes } from './times.ts';
 
 const EPOCH = { seconds: 0, nanoseconds: 0 };
@@ -20,6 +20,8 @@ const EPOCH = { seconds: 0, nanoseconds: 0 };
 export class Maker implements Extraction {
   readonly spelling: Spelling;
   readonly times: DirectoryTimes = new DirectoryTimes();
+  /** Directories without an entry of their own, by key. */
+  readonly implied: Set<string> = new Set();
 
   constructor(options: ExtractOptions) {
     if (options.spelling === 'overlay') this.spelling = new OverlaySpelling(this, options.userxattr ?? false);
@@ -90,7 +92,10 @@ export class Maker implements Extraction {
   #implicit(path: Uint8Array): boolean {
     const found = look(path);
     if (found !== undefined && !this.spelling.isWhiteout(path)) return found.type === S_IFDIR;
-    if (this.directory(path, 0o755)) this.times.add(path, EPOCH);
+    if (this.directory(path, 0o755)) {
+      this.times.add(path, EPOCH);
+      this.implied.add(keyOf(path));
+    }
     return true;
   }
 

@@ -31,6 +31,7 @@ import { LateAttributes } from './late.ts';
 import { Maker } from './maker.ts';
 import { OpenFile } from './open-file.ts';
 import type { ExtractOptions } from './plan.ts';
+import { keyOf } from './spelling.ts';
 import { Warnings } from './warnings.ts';
 
 const ROOT = Buffer.from('.');
@@ -91,7 +92,8 @@ class ExtractSink implements LayerSink {
       throw asTslayerError(error, 'cannot finish the layer');
     }
     // What the file system made of it is for the driver to count.
-    return { bytes: 0, inodes: 0, rootEntry: this.#rootEntry, warnings: this.#warnings.list };
+    const implied = Array.from(this.#maker.implied, (key) => Buffer.from(key, 'latin1'));
+    return { bytes: 0, inodes: 0, rootEntry: this.#rootEntry, implied, warnings: this.#warnings.list };
   }
 
   close(): void {
@@ -139,6 +141,7 @@ class ExtractSink implements LayerSink {
     const path = entry.path.length === 0 ? ROOT : entry.path;
     if (path === ROOT) this.#rootEntry = true;
     const maker = this.#maker;
+    if (maker.implied.size > 0) maker.implied.delete(keyOf(path));
     if (path !== ROOT && maker.directory(path, entry.mode & 0o1777)) {
       const xattrs = entry.xattrs.length === 0 ? entry.xattrs : entry.xattrs.filter((xattr) => !isDefaultAcl(xattr));
       finishPath(path, entry, xattrs, maker.spelling.inheritsGroup, this.#warnings);

@@ -1,0 +1,29 @@
+/**
+ * Directories that a layer implies and does not name: `usr/bin/new` without an entry for `usr/bin`, and most often
+ * the root. They ought to look as a layer below says, which a layer that is unpacked by itself cannot know; so their
+ * paths are kept beside its files, each ended by a NUL, the root's being empty.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { SinkResult } from '../../src/archive/sink.ts';
+import { hasErrno } from '../../src/sys/libc.ts';
+
+const IMPLIED = 'implied';
+const NUL = Buffer.of(0);
+
+/** @param layer the layer's directory */
+export function noteImplied(layer: string, { rootEntry, implied = [] }: SinkResult): void {
+  const paths = rootEntry ? implied : [Buffer.alloc(0), ...implied];
+  if (paths.length === 0) return;
+  writeFileSync(join(layer, IMPLIED), Buffer.concat(paths.flatMap((path) => [path, NUL])), { mode: 0o600 });
+}
+
+/** As Latin-1, one character a byte; '' is the root. */
+export function readImplied(layer: string): ReadonlySet<string> {
+  try {
+    return new Set(readFileSync(join(layer, IMPLIED), 'latin1').split('\0').slice(0, -1));
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return new Set();
+    throw error;
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * Lays the right looks over the directories that layers imply: a directory of nothing but these directories, dressed
+ * as the topmost layer that names each of them, for the top of a stack's layers. Most stacks need none.
+ *
+ *   DIRECTORY/.looks-HASH/diff    the directories
+ *   DIRECTORY/.looks-HASH/stack   the stack that it is for, ids by spaces
+ *
+ * A cache: made when a stack is first mounted, removed with any layer of the stack.
+ */
+import { createHash } from 'node:crypto';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { statAt } from '../../src/sys/at.ts';
+import { hasErrno } from '../../src/sys/libc.ts';
+import { AT_FDCWD } from '../../src/sys/mount-api.ts';
+import { isDirectory } from '../../src/sys/walk.ts';
+import type { LayerId, Stack } from '../driver.ts';
+import { removeTree } from '../tree/remove.ts';
+import type { Directories } from './directories.ts';
+import { readImplied } from './implied.ts';
+import { dressRoot } from './root.ts';
+
+const PREFIX = '.looks-';
+const STACK = 'stack';
+
+/** How a layer's directory says that something of the layers below is hidden. Paths are bytes on disk. */
+export interface Marks {
+  isOpaque(directory: Buffer): boolean;
+  /** Whether `path`, which may or may not be there, is hidden by this layer. */
+  isWhiteout(path: Buffer): boolean;
+}
+
+export interface LooksContext {
+  readonly directories: Directories;
+  /** Where a layer keeps its files. */
+  readonly part: string;
+  readonly marks: Marks;
+}
+
+interface Layer {
+  readonly id: LayerId;
+  readonly files: string;
+  readonly implied: ReadonlySet<string>;
+}
+
+/**
+ * Name of the directory that belongs on top of the stack; undefined where every directory looks right already.
+ * @param withRoot the stack is shown without a snapshot on top, whose root is dressed when it is made
+ */
+export function looksFor(context: LooksContext, stack: Stack, withRoot: boolean): string | undefined {
+  if (stack.length < 2) return undefined;
+  const layers = stack.map((id) => layerOf(context, id));
+  const implied = new Set(layers.flatMap((layer) => [...layer.implied]));
+  if (!withRoot) implied.delete('');
+  if (implied.size === 0) return undefined;
+  const key = createHash('sha256')
+    .update(`${withRoot} ${stack.join(' ')}`)
+    .digest('hex')
+    .slice(0, 32);
+  const name = PREFIX + key;
+  const path = join(context.directories.path, name);
+  if (existsSync(path)) return name;
+  const wrong = [...implied].filter((directory) => modelOf(context.marks, layers, directory)?.shown === false);
+  if (wrong.length === 0) return undefined;
+  build(context, layers, wrong, path);
+  return name;
+}
+
+/** Removes the looks of all stacks that the layer is in. */
+export function removeLooks({ path }: Directories, id: LayerId): void {
+  for (const name of readdirSync(path)) {
+    if (name.startsWith(PREFIX) && stackOf(join(path, name)).includes(id)) discard(join(path, name));
+  }
+}
+
+function stackOf(looks: string): string[] {
+  try {
+    return readFileSync(join(looks, STACK), 'utf8').split(' ');
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return [];
+    throw error;
+  }
+}
+
+function discard(path: string): void {
+  for (const _ of removeTree(path));
+}
+
+function layerOf({ directories, part }: LooksContext, id: LayerId): Layer {
+  return { id, files: directories.of(id, part), implied: readImplied(directories.of(id)) };
+}
+
+interface Model {
+  /** The directory whose looks count. */
+  readonly path: string | Buffer;
+  /** Whether it is the one that a union shows anyway. */
+  readonly shown: boolean;
+}
+
+/** Looks for a directory of the stack as the union would: top down, until something hides the rest. */
+function modelOf(marks: Marks, layers: readonly Layer[], directory: string): Model | undefined {
+  let top: Buffer | undefined;
+  for (const { files, implied } of layers) {
+    const path = diskPath(files, directory);
+    const { found, goOn } = ask(marks, files, directory);
+    if (found) {
+      top ??= path;
+      if (!implied.has(directory)) return { path, shown: top === path };
+    }
+    if (!goOn) break;
+  }
+  // Implied by every layer that has it: plain, as the topmost one is.
+  return top && { path: top, shown: true };
+}
+
+function ask(marks: Marks, files: string, directory: string): { readonly found: boolean; readonly goOn: boolean } {
+  const parts = directory === '' ? [] : directory.split('/');
+  for (let depth = 0; depth <= parts.length; depth++) {
+    const path = diskPath(files, parts.slice(0, depth).join('/'));
+    if (depth > 0 && marks.isWhiteout(path)) return { found: false, goOn: false };
+    const stat = statAt(AT_FDCWD, path);
+    if (!stat) return { found: false, goOn: true };
+    if (!isDirectory(stat)) return { found: false, goOn: false };
+    if (marks.isOpaque(path)) return { found: existsBelow(files, directory), goOn: false };
+  }
+  return { found: true, goOn: true };
+}
+
+function existsBelow(files: string, directory: string): boolean {
+  const stat = statAt(AT_FDCWD, diskPath(files, directory));
+  return stat !== undefined && isDirectory(stat);
+}
+
+function diskPath(files: string, directory: string): Buffer {
+  return Buffer.concat([Buffer.from(files), Buffer.from(directory === '' ? '' : `/${directory}`, 'latin1')]);
+}
+
+function build(context: LooksContext, layers: readonly Layer[], wrong: readonly string[], path: string): void {
+  const temporary = mkdtempSync(join(context.directories.path, '.new-looks-'));
+  try {
+    const files = join(temporary, context.part);
+    writeFileSync(join(temporary, STACK), layers.map(({ id }) => id).join(' '));
+    const all = new Set(wrong.flatMap(withParents));
+    const sorted = [...all].sort();
+    for (const directory of sorted) mkdirSync(diskPath(files, directory));
+    // The deepest first: what is made inside changes a directory's time.
+    for (const directory of sorted.reverse()) {
+      const model = modelOf(context.marks, layers, directory);
+      dressRoot(diskPath(files, directory), model?.path);
+    }
+    renameSync(temporary, path);
+  } catch (error) {
+    discard(temporary);
+    // Another process was faster: its directory is the same.
+    if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+  }
+}
+
+/** `a/b` → '', `a`, `a/b`. */
+function withParents(directory: string): string[] {
+  const parts = directory === '' ? [] : directory.split('/');
+  return Array.from({ length: parts.length + 1 }, (_, length) => parts.slice(0, length).join('/'));
+}
+
+const A_MINUTE_MS = 60_000;
+
+/** What a crash left; what another process is at takes milliseconds. */
+export function sweepLooks(path: string): void {
+  for (const name of readdirSync(path)) {
+    if (!name.startsWith('.new-looks-')) continue;
+    const stat = statSync(join(path, name), { throwIfNoEntry: false });
+    if (stat && Date.now() - stat.mtimeMs > A_MINUTE_MS) discard(join(path, name));
+  }
+}
