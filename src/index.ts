@@ -7,6 +7,7 @@ export type { DriverReport } from '../drivers/index.ts';
 export type { LoggedIn, LoggedOut } from '../registry-client/auth/login.ts';
 export type { RunningContainer } from './containers/running.ts';
 export { type ErrorCode, type ErrorDetails, isTslayerError, TslayerError } from './errors.ts';
+export type { CommitResult, NewImageOptions } from './images/commit.ts';
 export type { Aspect, FileChange } from './images/compare-trees.ts';
 export type { DiskUsage, ImageUsage, SnapshotUsage } from './images/df.ts';
 export type { SnapshotChange } from './images/diff-snapshot.ts';
@@ -14,12 +15,14 @@ export type { FileDescription } from './images/file-description.ts';
 export type { FsckReport, Problem } from './images/fsck/fsck.ts';
 export type { GcOptions, GcReport } from './images/gc.ts';
 export type { HistoryItem, ImageDetails, LayerDetails } from './images/inspect.ts';
+export type { LayerSource } from './images/layer-source.ts';
 export type { LayerSummary, LayersReport } from './images/layers-report.ts';
 export type { ImageSummary } from './images/list.ts';
 export type { ListedFile, ListFilesOptions } from './images/list-files.ts';
 export type { MountedImage, MountImageOptions, UnmountImageOptions } from './images/mount.ts';
 export type { PullResult } from './images/pull/pull.ts';
 export type { PushResult } from './images/push.ts';
+export type { RebaseResult } from './images/rebase.ts';
 export type { Removal } from './images/remove.ts';
 export type {
   Container,
@@ -40,15 +43,18 @@ export type {
 } from './launch/index.ts';
 export type { LayerState, OnProgress, OperationOptions, PlannedLayer, ProgressEvent } from './progress.ts';
 export type { Access, RunningRegistry, ServeOptions } from './serve/index.ts';
-export {
-  type ArchiveLoadOptions,
-  type LoginOptions,
-  openTslayer,
-  type PullOptions,
-  type PushOptions,
-  type RunContainerOptions,
-  type SaveOptions,
-  serveRegistry,
-  type Tslayer,
-  type TslayerOptions,
-} from './tslayer.ts';
+export { openTslayer, serveRegistry, type Tslayer } from './tslayer.ts';
+export type {
+  ArchiveLoadOptions,
+  ImageBuildOptions,
+  ImageRebaseOptions,
+  Info,
+  LoginOptions,
+  PullOptions,
+  PushOptions,
+  ReferenceInfo,
+  RunContainerOptions,
+  SaveOptions,
+  TarImportOptions,
+  TslayerOptions,
+} from './tslayer-options.ts';

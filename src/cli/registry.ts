@@ -78,6 +78,36 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/load.ts')).command,
   },
   {
+    name: 'commit',
+    group: 'Images',
+    summary: 'Make an image of what was written to a mount or container',
+    load: async () => (await import('./commands/commit.ts')).command,
+  },
+  {
+    name: 'import',
+    group: 'Images',
+    summary: 'Make an image of a root file system',
+    load: async () => (await import('./commands/import.ts')).command,
+  },
+  {
+    name: 'export',
+    group: 'Images',
+    summary: 'Write the file system of a mount, container or image as a tar',
+    load: async () => (await import('./commands/export.ts')).command,
+  },
+  {
+    name: 'squash',
+    group: 'Images',
+    summary: 'Make one layer of several',
+    load: async () => (await import('./commands/squash.ts')).command,
+  },
+  {
+    name: 'rebase',
+    group: 'Images',
+    summary: 'Put the layers of an image on another base',
+    load: async () => (await import('./commands/rebase.ts')).command,
+  },
+  {
     name: 'mount',
     group: 'File systems',
     summary: 'Mount an image copy-on-write',
@@ -114,6 +144,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'Run a further program in a container',
     failure: LAUNCHER_FAILED,
     load: async () => (await import('./commands/exec.ts')).command,
+  },
+  {
+    name: 'attach',
+    group: 'Containers',
+    summary: 'Join the terminal or output of a container',
+    load: async () => (await import('./commands/attach.ts')).command,
   },
   {
     name: 'logs',
@@ -210,6 +246,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: 'Store',
     summary: 'Check the store, and repair it',
     load: async () => (await import('./commands/fsck.ts')).command,
+  },
+  {
+    name: 'info',
+    group: 'Store',
+    summary: 'Show the machine and the store, or where a pull goes',
+    load: async () => (await import('./commands/info.ts')).command,
   },
   {
     name: 'drivers',

@@ -108,7 +108,7 @@ describe('pull', () => {
   test('elsewhere than on a terminal is told in plain lines', async (t) => {
     const run = newStore(t);
     const { stderr } = await run('pull', '--no-unpack', `${app}:1`);
-    assert.match(stderr, /\n2 of 2 layers to fetch \(.*\)\n/);
+    assert.match(stderr, /\n2 of 2 layers are new \(.*\)\n/);
     assert.match(stderr, /\n[0-9a-f]{12}: done \(.*\)\n/);
     assert.ok(!stderr.includes('\x1b') && !stderr.includes('\r'));
   });
@@ -126,7 +126,7 @@ describe('an interrupted pull', () => {
     const stop = (child: ChildProcess): void => {
       child.stderr?.on(
         'data',
-        (data) => String(data).includes('to fetch') && setTimeout(() => child.kill('SIGINT'), 1500),
+        (data) => String(data).includes('are new') && setTimeout(() => child.kill('SIGINT'), 1500),
       );
     };
     const interrupted = await tslayer(args, { onStart: stop });

@@ -1,6 +1,6 @@
 /** `cat`: files of an image that is not mounted. */
-import { once } from 'node:events';
 import type { CliCommand } from '../command.ts';
+import { writeAll } from '../stdout.ts';
 
 export const command: CliCommand = {
   define(parser) {
@@ -9,10 +9,7 @@ export const command: CliCommand = {
 
   async run(cli, [image, paths]: [string, string[]]) {
     const tslayer = await cli.open();
-    for (const path of paths) {
-      for await (const chunk of tslayer.cat(image, path, { signal: cli.signal })) {
-        if (!cli.output.raw(chunk)) await once(process.stdout, 'drain', { signal: cli.signal });
-      }
-    }
+    const { signal } = cli;
+    for (const path of paths) await writeAll(tslayer.cat(image, path, { signal }), signal);
   },
 };

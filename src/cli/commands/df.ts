@@ -1,23 +1,41 @@
 /** `df`: what each image takes, shared with others and alone, and what the store takes in all. */
-import type { DiskUsage, ImageUsage } from '../../index.ts';
+import { TslayerError } from '../../errors.ts';
+import type { DiskUsage, ImageUsage, Tslayer } from '../../index.ts';
 import type { Cli } from '../cli.ts';
 import type { CliCommand } from '../command.ts';
 import { size } from '../format.ts';
 
 export const command: CliCommand = {
   define(parser) {
-    parser.option('-v, --verbose', 'blobs and layers apart, inodes, what was written, and what is overhead');
+    parser
+      .option('-v, --verbose', 'blobs and layers apart, inodes, what was written, and each difference to du')
+      .option('--what-if <command>', 'what a removal would free, as in "rmi alpine:3.19"');
   },
 
-  async run(cli, _args, { verbose }: { verbose?: true }) {
+  async run(cli, _args, { verbose, whatIf }: { verbose?: true; whatIf?: string }) {
     const tslayer = await cli.open();
-    const usage = await tslayer.df({ signal: cli.signal });
+    if (whatIf !== undefined) return showWhatIf(cli, tslayer, whatIf);
+    const usage = await tslayer.df({ signal: cli.signal, reconcile: verbose === true });
     if (cli.json) return cli.output.document(usage);
     if (verbose) await showVerbose(cli, usage);
     else await showImages(cli, usage);
     await showTotals(cli, usage);
   },
 };
+
+async function showWhatIf(cli: Cli, tslayer: Tslayer, whatIf: string): Promise<void> {
+  const [verb, ...images] = whatIf.trim().split(/\s+/);
+  if (verb !== 'rmi' || images.length === 0) {
+    throw new TslayerError('INVALID_ARGUMENT', 'only rmi can be tried out', {
+      hint: 'as in --what-if "rmi alpine:3.19"',
+    });
+  }
+  const removal = await tslayer.previewRmi(images);
+  if (cli.json) return cli.output.document(removal);
+  const { untagged, blobs, chains, freedBytes } = removal;
+  cli.output.line(`${size(freedBytes)} would be freed: ${blobs.length} blobs, ${chains.length} layers`);
+  cli.output.lines(untagged.map((name) => `untagged ${name}`));
+}
 
 async function showImages(cli: Cli, { images }: DiskUsage): Promise<void> {
   await cli.output.table(
@@ -72,5 +90,12 @@ async function showTotals(cli: Cli, usage: DiskUsage): Promise<void> {
       ['reclaimable', size(reclaimableBytes), '', 'by gc'],
       ['free', size(freeBytes), '', 'on the file system'],
     ],
+  );
+  if (!usage.reconciliation) return;
+  const { du, differences } = usage.reconciliation;
+  cli.output.line('');
+  cli.output.line(`du finds ${size(du.bytes)} in ${du.inodes} inodes${differences.length === 0 ? ', the same' : ''}`);
+  cli.output.lines(
+    differences.map(({ area, bytes, inodes, because }) => `${area}: ${bytes} B, ${inodes} inodes: ${because}`),
   );
 }

@@ -1,9 +1,9 @@
 /** `save`: images as one archive, shared layers once, digests as they are. */
-import { once } from 'node:events';
 import { TslayerError } from '../../errors.ts';
 import type { Tslayer } from '../../index.ts';
 import type { Cli } from '../cli.ts';
 import type { CliCommand } from '../command.ts';
+import { writeAll } from '../stdout.ts';
 
 type Format = 'oci-archive' | 'docker-archive' | 'oci';
 
@@ -48,7 +48,6 @@ async function saveToStdout(
       hint: 'use -o, or redirect',
     });
   }
-  for await (const chunk of tslayer.saveStream(images, { format, platform, signal: cli.signal })) {
-    if (!cli.output.raw(chunk)) await once(process.stdout, 'drain', { signal: cli.signal });
-  }
+  const { signal } = cli;
+  await writeAll(tslayer.saveStream(images, { format, platform, signal }), signal);
 }

@@ -56,5 +56,5 @@ function info(text: string): { text: string; level: LogLevel } {
 function planLine(event: ProgressEvent & { type: 'plan' }): string {
   const missing = event.layers.filter((layer) => !layer.present);
   const bytes = missing.reduce((sum, layer) => sum + layer.size, 0);
-  return `${missing.length} of ${event.layers.length} layers to fetch (${size(bytes)})`;
+  return `${missing.length} of ${event.layers.length} layers are new (${size(bytes)})`;
 }

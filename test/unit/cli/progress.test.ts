@@ -74,7 +74,7 @@ describe('plain progress', () => {
     const here = { digest: a, size: 5, present: true };
     assert.equal(plainLine({ type: 'plan', layers: [here], totalBytes: 5 }), undefined);
     const layers = [here, { digest: b, size: 7, present: false }];
-    assert.equal(plainLine({ type: 'plan', layers, totalBytes: 12 })?.text, '1 of 2 layers to fetch (7 B)');
+    assert.equal(plainLine({ type: 'plan', layers, totalBytes: 12 })?.text, '1 of 2 layers are new (7 B)');
   });
 
   test('a retry is a warning with its reason', () => {

@@ -1,0 +1,61 @@
+/** The store itself: what it takes, what can go, whether it is whole. */
+import type { DriverReport } from '../../drivers/index.ts';
+import type { DiskUsage, DiskUsageOptions } from '../images/df.ts';
+import type { FsckOptions, FsckReport } from '../images/fsck/fsck.ts';
+import type { GcOptions, GcReport } from '../images/gc.ts';
+import type { Info } from '../tslayer-options.ts';
+import { ContainerMethods } from './container-methods.ts';
+import { parseName } from './parts.ts';
+
+export class StoreMethods extends ContainerMethods {
+  /** What everything takes, by image, shared and alone; with `reconcile` each difference to `du` has a name. */
+  async df(options: DiskUsageOptions = {}): Promise<DiskUsage> {
+    const { diskUsage } = await import('../images/df.ts');
+    return diskUsage(await this.parts.store(), options);
+  }
+
+  /** Removes what nothing holds. */
+  async gc(options: GcOptions = {}): Promise<GcReport> {
+    const { collectGarbage } = await import('../images/gc.ts');
+    return collectGarbage(await this.parts.store(), options);
+  }
+
+  /** Holds rows, disk, digests and mounts against each other; with `repair` puts right what can be. */
+  async fsck(options: Omit<FsckOptions, 'sourceOf'> = {}): Promise<FsckReport> {
+    const [{ checkStore }, { registrySource }] = await Promise.all([
+      import('../images/fsck/fsck.ts'),
+      import('../images/pull/source.ts'),
+    ]);
+    const sourceOf = async (name: string) => registrySource(await this.parts.client(), await parseName(name));
+    return checkStore(await this.parts.store(), { ...options, sourceOf });
+  }
+
+  /** The machine and the store. */
+  async info(): Promise<Info> {
+    const [{ storeInfo }, { packageVersion }, { release }] = await Promise.all([
+      import('../images/info.ts'),
+      import('../version.ts'),
+      import('node:os'),
+    ]);
+    return {
+      version: packageVersion(),
+      node: process.versions.node,
+      kernel: release(),
+      uid: process.geteuid?.() ?? -1,
+      configFiles: this.parts.config.files,
+      store: storeInfo(await this.parts.store()),
+    };
+  }
+
+  /** Each driver: whether it works for this store, what it found, and which one is chosen and why. */
+  async drivers(options: { readonly signal?: AbortSignal } = {}): Promise<DriverReport[]> {
+    const [{ probeAll }, { driverKey }] = await Promise.all([
+      import('../../drivers/index.ts'),
+      import('../store-driver.ts'),
+    ]);
+    const store = await this.parts.store();
+    const { driver } = this.parts.config;
+    const wanted = store.driverName ?? (driver === undefined ? undefined : driverKey(driver));
+    return probeAll(store.paths.layers, { ...options, wanted });
+  }
+}
