@@ -10,7 +10,7 @@ import type { LeaseRow } from '../metadata/leases.ts';
 import type { StorePaths } from '../store-layout.ts';
 import type { StoreContext } from './context.ts';
 
-/** Sweeps dead sessions and expired leases. Two directory listings and two queries when there is nothing to do. */
+/** Sweeps dead sessions and expired leases. Three directory listings and two queries when there is nothing to do. */
 export async function sweepCrashed(context: StoreContext): Promise<void> {
   const sessions = new Set([...listSessions(context.paths), ...context.metadata.sessions()]);
   for (const name of readdirSync(context.paths.tmp)) {
@@ -20,6 +20,7 @@ export async function sweepCrashed(context: StoreContext): Promise<void> {
   for (const session of sessions) {
     if (session !== context.session.openId) await sweepSession(context, session);
   }
+  await sweepLocks(context.paths);
   const expired = context.metadata.leases.expired(Date.now());
   if (expired.length === 0) return;
   const { endLease } = await import('./lease.ts');
@@ -45,14 +46,15 @@ async function sweepSession(context: StoreContext, session: string): Promise<voi
   for (const name of readdirSync(paths.tmp)) {
     if (ownerOf(name) === session) rmSync(join(paths.tmp, name), { recursive: true, force: true });
   }
-  await sweepLocks(paths);
   if (!metadata.sessions().includes(session)) rmSync(taken.path, { force: true });
 }
 
 /** Lock files that nobody holds any more: a crash leaves the file, never the lock. */
 async function sweepLocks({ locks }: StorePaths): Promise<void> {
+  const names = readdirSync(locks);
+  if (names.length === 0) return;
   const { tryLock } = await import('../sys/locks.ts');
-  for (const name of readdirSync(locks)) {
+  for (const name of names) {
     using held = tryLock(join(locks, name));
     if (held) rmSync(held.path, { force: true });
   }
