@@ -27,7 +27,7 @@ import { LaunchError } from './errors.ts';
 import type { StdioTarget } from './launcher.ts';
 import { signalProcess, startTimeOf } from './liveness.ts';
 import { type InitMessage, type InitTask, LENGTH_BYTES } from './protocol.ts';
-import { inNewUserNamespace, inUserNamespaceOf } from './user-namespace.ts';
+import { inNewUserNamespace, inPidNamespace, inUserNamespace, inUserNamespaceOf } from './user-namespace.ts';
 
 export type Stdio = readonly [StdioTarget, StdioTarget, StdioTarget];
 
@@ -40,6 +40,15 @@ export interface Ended {
   readonly signal?: string;
 }
 
+export function endOf(child: ChildProcess): Promise<Ended> {
+  return new Promise((resolve) => {
+    child.once('exit', (code, signal) => {
+      if (signal === null) resolve({ exitCode: code ?? 125 });
+      else resolve({ exitCode: 128 + constants.signals[signal], signal });
+    });
+  });
+}
+
 export interface BootRequest {
   readonly stdio: Stdio;
   /** It becomes PID 1 of a new PID namespace. */
@@ -50,9 +59,10 @@ export interface BootRequest {
   readonly enter: readonly NamespaceFile[];
 }
 
-/** An open /proc/PID/ns file, and its CLONE_NEW* flag. */
+/** An open /proc/PID/ns file, its path, and its CLONE_NEW* flag. */
 export interface NamespaceFile {
   readonly fd: number;
+  readonly path: string;
   readonly flag: number;
 }
 
@@ -73,12 +83,7 @@ export class InitProcess implements Disposable {
     this.child = child;
     this.request = request;
     this.#pid = pid;
-    this.ended = new Promise((resolve) => {
-      child.once('exit', (code, signal) => {
-        if (signal === null) resolve({ exitCode: code ?? 125 });
-        else resolve({ exitCode: 128 + constants.signals[signal], signal });
-      });
-    });
+    this.ended = endOf(child);
     this.#fd = socketFd;
     this.#socket = new Socket({ fd: socketFd, readable: true, writable: true });
     this.#messages = readMessages(this.#socket);
@@ -204,15 +209,28 @@ export function bootInit(request: BootRequest): InitProcess {
   }
 }
 
-function commandFor({ user, newPid }: BootRequest): string[] {
+function commandFor(request: BootRequest): string[] {
+  const { user, newPid } = request;
   const node = [process.execPath, '--no-warnings', INIT];
-  if (user === 'host') return node;
-  return user === 'new' ? inNewUserNamespace(newPid, node) : inUserNamespaceOf(user.pid, node);
+  if (user === 'new') return inNewUserNamespace(newPid, node);
+  if (user !== 'host') return inUserNamespaceOf(user.pid, node);
+  return leavesForGood(request) ? inPidNamespace(pidNamespaceOf(request), node) : node;
+}
+
+/** Root of a user namespace may leave the PID namespace that it was started in, but not come back. */
+function leavesForGood({ user, newPid, enter }: BootRequest): boolean {
+  return user === 'host' && (newPid || enter.length > 0) && inUserNamespace();
+}
+
+function pidNamespaceOf({ enter }: BootRequest): string | undefined {
+  return enter.find(({ flag }) => flag === CLONE_NEWPID)?.path;
 }
 
 /** Runs `start` with the calling thread in other namespaces, and brings it back. */
-function insideNamespaces<T>({ newPid, user, enter }: BootRequest, start: () => T): T {
-  const own: NamespaceFile[] = [];
+function insideNamespaces<T>(request: BootRequest, start: () => T): T {
+  if (leavesForGood(request)) return start();
+  const { newPid, user, enter } = request;
+  const own: { fd: number; flag: number }[] = [];
   const remember = (file: string, flag: number): void => {
     own.push({ fd: openSync(`/proc/thread-self/ns/${file}`, 'r'), flag });
   };

@@ -33,6 +33,7 @@ import type {
   MountSpec,
   NamespaceSpec,
   ProcessSpec,
+  RuntimeName,
 } from './spec.ts';
 
 export interface SpecInput {
@@ -91,9 +92,15 @@ export function buildSpec(input: SpecInput): ContainerSpec {
       signal: options.stopSignal ?? input.config.config.StopSignal ?? 'SIGTERM',
       timeoutSeconds: options.stopTimeout ?? STOP_SECONDS,
     },
+    ...(options.runtime !== undefined && { runtime: parseRuntime(options.runtime) }),
     ...(options.onExit && { onExit: options.onExit }),
     labels: { ...input.config.config.Labels, ...options.labels },
   };
+}
+
+function parseRuntime(text: string): RuntimeName {
+  if (text === 'runc' || text === 'crun') return text;
+  throw new TslayerError('INVALID_ARGUMENT', `--runtime ${JSON.stringify(text)}: runc and crun are known`);
 }
 
 function buildProcess(

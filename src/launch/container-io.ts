@@ -7,8 +7,8 @@ import { finished } from 'node:stream/promises';
 import { ReadStream } from 'node:tty';
 import { hasErrno } from '../sys/libc.ts';
 import { setWindowSize, type WindowSize } from '../sys/pty.ts';
-import type { InitProcess } from './boot.ts';
 import { type LogStream, LogWriter } from './log-file.ts';
+import type { Program } from './supervise.ts';
 
 const HANGUP_PATIENCE_MS = 2000;
 
@@ -71,10 +71,10 @@ export class ContainerIO {
   }
 
   /** As when a terminal's window is closed: its programs are told, and what does not listen is killed. */
-  hangUp(init: InitProcess): void {
+  hangUp(program: Program): void {
     this.#terminal?.destroy();
-    init.signal(constants.signals.SIGHUP);
-    setTimeout(() => init.signal(constants.signals.SIGKILL), HANGUP_PATIENCE_MS).unref();
+    program.signal(constants.signals.SIGHUP);
+    setTimeout(() => program.signal(constants.signals.SIGKILL), HANGUP_PATIENCE_MS).unref();
   }
 
   /** Everything that the container wrote has been read. */

@@ -43,7 +43,7 @@ export interface ContainerRecord {
 /** What only the launcher needs to know of a state. */
 export interface StoredState extends ContainerState {
   /** Of the watcher, or of the caller of a foreground container. */
-  readonly watcher?: number;
+  readonly watcher?: { readonly pid: number; readonly startTime?: number | undefined };
   /** Of the first process, in clock ticks since boot: with it, a pid means one process only. */
   readonly startTime?: number;
 }
@@ -87,12 +87,7 @@ export class ContainerStore {
     if (taken) throw new TslayerError('ALREADY_EXISTS', `the container name ${spec.name} is taken by ${taken.spec.id}`);
     const paths = this.paths(spec.id);
     for (const directory of [paths.base, paths.rootfs, paths.files]) mkdirSync(directory, { mode: 0o700 });
-    for (const [name, text] of generatedFiles(spec)) {
-      replaceFile(join(paths.files, name), text, 0o644);
-      // Its own root's, who may change them as anywhere else.
-      const [uid, gid] = [spec.userNamespace?.uids[0]?.hostID, spec.userNamespace?.gids[0]?.hostID];
-      if (uid !== undefined && gid !== undefined) chownSync(join(paths.files, name), uid, gid);
-    }
+    writeGeneratedFiles(spec, paths.files);
     const held = tryLock(paths.lock);
     if (!held) throw new TslayerError('IN_USE', `the container ${spec.id} is being made by someone else`);
     this.writeState(spec.id, { status: 'created' });
@@ -182,6 +177,15 @@ export interface ContainerPaths {
   readonly files: string;
   readonly log: string;
   readonly attach: string;
+}
+
+/** hosts, hostname and resolv.conf, for the container's root to own and change as anywhere else. */
+export function writeGeneratedFiles(spec: ContainerSpec, directory: string): void {
+  const [uid, gid] = [spec.userNamespace?.uids[0]?.hostID, spec.userNamespace?.gids[0]?.hostID];
+  for (const [name, text] of generatedFiles(spec)) {
+    replaceFile(join(directory, name), text, 0o644);
+    if (uid !== undefined && gid !== undefined) chownSync(join(directory, name), uid, gid);
+  }
 }
 
 function generatedFiles({ files }: ContainerSpec): [name: string, text: string][] {

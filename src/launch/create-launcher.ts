@@ -10,7 +10,7 @@ import { boot, runForeground } from './foreground.ts';
 import { controlFrame } from './frames.ts';
 import { viewHierarchies } from './hierarchy-view.ts';
 import { describe, listContainers, running, settle } from './inspect.ts';
-import type { Container, Launcher, LogEntry, LogOptions, TerminalIO } from './launcher.ts';
+import type { Container, ExitResult, Launcher, LogEntry, LogOptions, TerminalIO } from './launcher.ts';
 import { readLog } from './log-file.ts';
 import { DEFAULT_SIZE } from './raw-terminal.ts';
 import type { ContainerSpec } from './spec.ts';
@@ -26,7 +26,10 @@ export function createLauncher({ root }: { readonly root: string }): Launcher {
   return {
     boot,
     run: (spec, io) => runForeground(store, spec, io),
-    runTerminal: async (spec, io = {}) => session(await startWatcher(store, absolute, spec), spec, true, io),
+    runTerminal: async (spec, io = {}) =>
+      spec.runtime
+        ? runtimeTerminal(store, spec, io)
+        : session(await startWatcher(store, absolute, spec), spec, true, io),
     start: async (spec, options = {}) => {
       const socket = await startWatcher(store, absolute, spec);
       if (spec.process.terminal) socket.write(controlFrame({ type: 'resize', size: DEFAULT_SIZE }));
@@ -51,6 +54,12 @@ export function createLauncher({ root }: { readonly root: string }): Launcher {
     stats: (names, options) => watchStats(store, names, options),
     hierarchies: () => viewHierarchies(store),
   };
+}
+
+/** Another runtime sees to the caller's terminal by itself, and knows no detach keys. */
+async function runtimeTerminal(store: ContainerStore, spec: ContainerSpec, io: TerminalIO): Promise<ExitResult> {
+  const { exited } = await runForeground(store, spec, { signal: io.signal, onWarning: io.onWarning });
+  return exited;
 }
 
 async function inspectContainer(store: ContainerStore, name: string): Promise<Container> {

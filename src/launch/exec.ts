@@ -143,11 +143,10 @@ async function launch(
 }
 
 function openNamespaces(pid: number, mapped: boolean): { early: NamespaceFile[]; late: NamespaceFile[] } {
-  const opened = JOINED.map(({ file, flag, early }) => ({
-    fd: openSync(`/proc/${pid}/ns/${file}`, 'r'),
-    flag,
-    early: early === 'always' || (mapped && early === 'with user namespace'),
-  }));
+  const opened = JOINED.map(({ file, flag, early }) => {
+    const path = `/proc/${pid}/ns/${file}`;
+    return { fd: openSync(path, 'r'), path, flag, early: early === 'always' || (mapped && early !== 'never') };
+  });
   return { early: opened.filter(({ early }) => early), late: opened.filter(({ early }) => !early) };
 }
 

@@ -2,11 +2,13 @@
 import { closeSync, openSync } from 'node:fs';
 import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUTS } from '../sys/namespaces.ts';
 import { bootInit, type InitProcess, type NamespaceFile, type Stdio } from './boot.ts';
+import { BuiltinCarrier } from './builtin.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { BootOptions, ForegroundIO, RunningProcess } from './launcher.ts';
+import { RuntimeCarrier } from './runtime.ts';
 import { signalNumber } from './signals.ts';
 import type { ContainerSpec, NamespaceKind } from './spec.ts';
-import { supervise } from './supervise.ts';
+import { type Carrier, type Program, supervise } from './supervise.ts';
 
 const INHERIT: Stdio = ['inherit', 'inherit', 'inherit'];
 
@@ -38,7 +40,7 @@ function joinedAtBirth({ namespaces, userNamespace }: ContainerSpec): NamespaceF
   return namespaces.flatMap(({ type, path }) => {
     const flag = FLAGS[type];
     if (path === undefined || flag === undefined || (type !== 'pid' && !userNamespace)) return [];
-    return [{ fd: openSync(path, 'r'), flag }];
+    return [{ fd: openSync(path, 'r'), path, flag }];
   });
 }
 
@@ -47,34 +49,40 @@ export async function runForeground(
   spec: ContainerSpec,
   io: ForegroundIO = {},
 ): Promise<RunningProcess> {
-  // Node starts while the store is written to.
-  const init = bootedFor(spec, io);
-  using _unused = init;
+  const carry = chooseCarrier(store, spec, io);
+  using _unused = carry.init;
   const lock = await store.add(spec);
-  const abort = (): boolean => init.child.kill('SIGKILL');
+  const { program, exited } = await supervise({ store, spec, lock, carrier: carry.carrier, durable: false });
+  const abort = (): boolean => program.child.kill('SIGKILL');
+  if (io.signal?.aborted) abort();
   io.signal?.addEventListener('abort', abort, { once: true });
-  const { exited } = await supervise({
-    store,
-    spec,
-    lock,
-    init,
-    durable: false,
-    onWarning: io.onWarning ?? (() => undefined),
-    onTerminal: () => undefined,
-  });
-  return handleOf(
-    init,
-    exited.finally(() => io.signal?.removeEventListener('abort', abort)),
-  );
+  const ended = exited.finally(() => io.signal?.removeEventListener('abort', abort));
+  return handleOf(program, ended);
 }
 
-function bootedFor(spec: ContainerSpec, io: ForegroundIO): InitProcess {
+/** The init process starts here already: node's own start overlaps what the store does. */
+function chooseCarrier(
+  store: ContainerStore,
+  spec: ContainerSpec,
+  io: ForegroundIO,
+): { readonly carrier: Carrier; readonly init?: InitProcess } {
+  const [stdin, stdout, stderr] = io.stdio ?? INHERIT;
+  const stdio: Stdio = [spec.process.stdin ? stdin : 'ignore', stdout, stderr];
   const booted = io.booted as InitProcess | undefined;
+  if (spec.runtime) {
+    booted?.[Symbol.dispose]();
+    return { carrier: new RuntimeCarrier({ runtime: spec.runtime, spec, paths: store.paths(spec.id), stdio }) };
+  }
+  const init = bootedFor(spec, stdio, booted);
+  const hooks = { onWarning: io.onWarning ?? (() => undefined), onTerminal: () => undefined };
+  return { init, carrier: new BuiltinCarrier({ store, spec, init, ...hooks }) };
+}
+
+function bootedFor(spec: ContainerSpec, stdio: Stdio, booted: InitProcess | undefined): InitProcess {
   if (booted && suits(booted, spec)) return booted;
   // It was started too early to know better.
   booted?.[Symbol.dispose]();
-  const [stdin, stdout, stderr] = io.stdio ?? INHERIT;
-  return bootFor(spec, [spec.process.stdin ? stdin : 'ignore', stdout, stderr]);
+  return bootFor(spec, stdio);
 }
 
 function suits({ request }: InitProcess, spec: ContainerSpec): boolean {
@@ -89,7 +97,8 @@ function joinsNothing({ namespaces, userNamespace }: ContainerSpec): boolean {
   return userNamespace === undefined || namespaces.every(({ path }) => path === undefined);
 }
 
-export function handleOf(init: InitProcess, exited: RunningProcess['exited']): RunningProcess {
-  const { stdin, stdout, stderr } = init.child;
-  return { pid: init.pid, stdin, stdout, stderr, exited, kill: (signal) => void init.signal(signalNumber(signal)) };
+export function handleOf(program: Program, exited: RunningProcess['exited']): RunningProcess {
+  const { stdin, stdout, stderr } = program.child;
+  const kill = (signal: string): void => void program.signal(signalNumber(signal));
+  return { pid: program.pid, stdin, stdout, stderr, exited, kill };
 }

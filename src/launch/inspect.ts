@@ -5,6 +5,7 @@ import { hasErrno } from '../sys/libc.ts';
 import { ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import type { ContainerRecord, ContainerStore, StoredState } from './container-store.ts';
 import type { Container, ContainerState } from './launcher.ts';
+import { releaseRootfs } from './runtime.ts';
 
 /** 128 + SIGKILL: what the kernel did to it when its watcher died. */
 const KILLED = 137;
@@ -44,6 +45,8 @@ export async function settle(store: ContainerStore, { spec }: ContainerRecord): 
   const oomKilled = cgroups.oomKills() > 0;
   await cgroups.killAll();
   await cgroups.remove();
+  // On the host only for other runtimes, or for a moment.
+  releaseRootfs(store.paths(spec.id));
   const dead: StoredState = {
     status: 'exited',
     exitCode: KILLED,

@@ -76,6 +76,8 @@ export interface RunOptions {
   readonly deviceCgroupRule?: readonly string[];
   readonly cgroupParent?: string;
 
+  /** `runc` or `crun`, where installed; default: the built-in launcher. */
+  readonly runtime?: string;
   readonly stopSignal?: string;
   readonly stopTimeout?: number;
   /** What the watcher of a detached container starts after its end. */

@@ -30,10 +30,14 @@ export interface ContainerSpec {
   /** Present: a user namespace with these ranges. Container ids are 0-based. */
   readonly userNamespace?: UserMapping;
   readonly stop: { readonly signal: string; readonly timeoutSeconds: number };
+  /** Absent: the built-in launcher. */
+  readonly runtime?: RuntimeName;
   /** A program and its arguments that the watcher of a detached container starts after the end, as for `--rm`. */
   readonly onExit?: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
 }
+
+export type RuntimeName = 'runc' | 'crun';
 
 export interface RootfsSpec {
   /** With a user namespace: `idmap=` options name no one's namespace, the launcher puts in the container's. */

@@ -1,98 +1,73 @@
 /** Runs one container from its spec to its end: what a foreground `run` and a watcher have in common. */
-import { closeSync } from 'node:fs';
+import type { ChildProcess } from 'node:child_process';
 import type { FileLock } from '../sys/locks.ts';
-import type { WindowSize } from '../sys/pty.ts';
-import type { InitProcess, LaunchHooks } from './boot.ts';
-import { type ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
-import { createCgroups } from './cgroups/create.ts';
-import type { ContainerStore } from './container-store.ts';
+import type { Ended } from './boot.ts';
+import type { ContainerStore, StoredState } from './container-store.ts';
 import type { ExitResult } from './launcher.ts';
-import type { ContainerTask } from './protocol.ts';
-import { compileProfile } from './seccomp/compile.ts';
+import { startTimeOf } from './liveness.ts';
 import type { ContainerSpec } from './spec.ts';
-import { openContainerMounts, writeMappings } from './user-namespace.ts';
 
-export interface SuperviseOptions extends LaunchHooks {
+/** The container's first process. */
+export interface Program {
+  readonly child: ChildProcess;
+  /** As the host sees it. */
+  readonly pid: number;
+  readonly startTime: number | undefined;
+  readonly ended: Promise<Ended>;
+  /** False when it is gone. */
+  signal(number: number): boolean;
+}
+
+/** What carries a container: the built-in launcher, or another runtime. */
+export interface Carrier {
+  /** Resolves when the program runs. */
+  start(): Promise<Program>;
+  /** Ends and removes what is left of it, after its end as after a start that failed. */
+  bury(): Promise<{ readonly oomKilled: boolean }>;
+}
+
+export interface SuperviseOptions {
   readonly store: ContainerStore;
   readonly spec: ContainerSpec;
   /** The container's own, from ContainerStore.add; released at its end. */
   readonly lock: FileLock;
-  readonly init: InitProcess;
-  readonly windowSize?: WindowSize | undefined;
+  readonly carrier: Carrier;
   /** Whether its end must be known after the machine's. */
   readonly durable: boolean;
 }
 
-/**
- * Resolves when the program runs; `exited` when it has ended and everything of it is gone but its state and log.
- * After a failure nothing is left, not even these.
- */
-export async function supervise(options: SuperviseOptions): Promise<{ exited: Promise<ExitResult> }> {
-  const { store, spec, lock, init } = options;
-  let cgroups: ContainerCgroups | undefined;
+export interface Supervised {
+  readonly program: Program;
+  /** Settles when it has ended and everything of it is gone but its state and log. */
+  readonly exited: Promise<ExitResult>;
+}
+
+/** Resolves when the program runs. After a failure nothing of the container is left. */
+export async function supervise(options: SuperviseOptions): Promise<Supervised> {
+  const { store, spec, lock, carrier, durable } = options;
+  let program: Program;
   try {
-    cgroups = await createCgroups(cgroupPath(spec), spec.resources);
-    await launch(options, cgroups);
+    program = await carrier.start();
   } catch (error) {
-    init.child.kill('SIGKILL');
-    await init.ended;
-    await cgroups?.remove();
+    await carrier.bury();
     store.remove(spec.id);
     lock[Symbol.dispose]();
     throw error;
   }
   const startedAt = new Date().toISOString();
-  const { pid, startTime } = init;
-  const identity = { pid, ...(startTime !== undefined && { startTime }), watcher: process.pid };
-  store.writeState(spec.id, { status: 'running', ...identity, startedAt });
+  store.writeState(spec.id, { status: 'running', ...identityOf(program), startedAt });
   const finish = async (): Promise<ExitResult> => {
-    const { exitCode, signal } = await init.ended;
-    const result: ExitResult = { exitCode, oomKilled: cgroups.oomKills() > 0, ...(signal && { signal }) };
-    await bury(spec, cgroups);
+    const ended = await program.ended;
+    const result: ExitResult = { ...ended, ...(await carrier.bury()) };
     const finishedAt = new Date().toISOString();
-    store.writeState(spec.id, { status: 'exited', ...result, startedAt, finishedAt }, options.durable);
+    store.writeState(spec.id, { status: 'exited', ...result, startedAt, finishedAt }, durable);
     lock[Symbol.dispose]();
     return result;
   };
-  return { exited: finish() };
+  return { program, exited: finish() };
 }
 
-async function launch(options: SuperviseOptions, cgroups: ContainerCgroups): Promise<void> {
-  const { init, spec, store } = options;
-  await init.ready();
-  const mounts: number[] = [];
-  const members = cgroups.openMembers();
-  try {
-    if (spec.userNamespace) {
-      writeMappings(init.pid, spec.userNamespace);
-      mounts.push(...openContainerMounts(spec, store.paths(spec.id), init.pid));
-    }
-    await init.launch(containerTask(options, cgroups, mounts.length), [...mounts, ...members], options);
-  } finally {
-    for (const file of [...mounts, ...members]) closeSync(file);
-  }
-}
-
-/** A PID namespace ends with its first process; in the host's, the cgroup tells who is left. */
-export async function bury(spec: ContainerSpec, cgroups: ContainerCgroups): Promise<void> {
-  if (!spec.namespaces.some(({ type, path }) => type === 'pid' && path === undefined)) await cgroups.killAll();
-  await cgroups.remove();
-}
-
-function containerTask(options: SuperviseOptions, cgroups: ContainerCgroups, passedMounts: number): ContainerTask {
-  const { spec, store, windowSize } = options;
-  const { rootfs, files } = store.paths(spec.id);
-  const { seccomp } = spec.process;
-  return {
-    task: 'container',
-    process: spec.process,
-    spec,
-    rootfsDirectory: rootfs,
-    filesDirectory: files,
-    cgroups: cgroups.binds,
-    cgroupFiles: cgroups.places.length,
-    passedMounts,
-    ...(seccomp && { filter: compileProfile(seccomp).toString('base64') }),
-    ...(windowSize && { windowSize }),
-  };
+function identityOf({ pid, startTime }: Program): Pick<StoredState, 'pid' | 'startTime' | 'watcher'> {
+  const watcher = { pid: process.pid, startTime: startTimeOf(process.pid) };
+  return { pid, ...(startTime !== undefined && { startTime }), watcher };
 }

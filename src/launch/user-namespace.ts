@@ -2,7 +2,7 @@
  * Containers in a user namespace of their own. Node cannot enter one, having threads: unshare(1) makes it, and the
  * init process starts inside. Layers stay as they are on disk; idmapped mounts shift their owners.
  */
-import { closeSync, openSync, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import { TslayerError } from '../errors.ts';
 import type { Mount } from '../mounts/mount.ts';
 import { performMounts } from '../mounts/perform.ts';
@@ -33,10 +33,29 @@ const AS_FIRST_CHILD = `exec 9<&0; "$@" <&9 9<&- & exec ${CHANNEL_FD}>&- 9<&-; w
  * belongs to it. The kernel kills all of it with the caller.
  */
 export function inNewUserNamespace(newPid: boolean, program: readonly string[]): string[] {
-  const unshare = [findProgram('unshare'), '--user', '--keep-caps'];
-  const guarded = [findProgram('setpriv'), '--pdeathsig', 'KILL', '--', ...unshare];
-  if (!newPid) return [...guarded, '--', ...program];
-  return [...guarded, '--pid', '--', '/bin/sh', '-c', AS_FIRST_CHILD, 'sh', ...program];
+  const unshare = [...dyingWithCaller(), findProgram('unshare'), '--user', '--keep-caps'];
+  return newPid ? [...unshare, '--pid', '--', ...asFirstChild(program)] : [...unshare, '--', ...program];
+}
+
+/** The same in the caller's user namespace: in a new PID namespace, or the one behind a path. */
+export function inPidNamespace(path: string | undefined, program: readonly string[]): string[] {
+  const enter =
+    path === undefined ? [findProgram('unshare'), '--pid'] : [findProgram('nsenter'), `--pid=${path}`, '-F'];
+  return [...dyingWithCaller(), ...enter, '--', ...asFirstChild(program)];
+}
+
+function dyingWithCaller(): string[] {
+  return [findProgram('setpriv'), '--pdeathsig', 'KILL', '--'];
+}
+
+function asFirstChild(program: readonly string[]): string[] {
+  return ['/bin/sh', '-c', AS_FIRST_CHILD, 'sh', ...program];
+}
+
+/** Whether the caller is root of a user namespace only: the machine's root has all ids, one to one. */
+export function inUserNamespace(): boolean {
+  const [first, host, count] = readFileSync('/proc/self/uid_map', 'utf8').trim().split(/\s+/).map(Number);
+  return first !== 0 || host !== 0 || count !== 2 ** 32 - 1;
 }
 
 /** A command that runs `program` as root of the user namespace that a process is in. */

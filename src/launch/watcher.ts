@@ -10,11 +10,15 @@ import { Socket } from 'node:net';
 import { asTslayerError } from '../errors.ts';
 import { FileLock } from '../sys/locks.ts';
 import { AttachServer } from './attach-server.ts';
+import type { Stdio } from './boot.ts';
+import { BuiltinCarrier } from './builtin.ts';
 import { ContainerIO } from './container-io.ts';
 import { ContainerStore } from './container-store.ts';
 import { exitStatusOf } from './errors.ts';
 import { bootFor } from './foreground.ts';
-import { supervise } from './supervise.ts';
+import { RuntimeCarrier } from './runtime.ts';
+import type { ContainerSpec } from './spec.ts';
+import { type Carrier, supervise } from './supervise.ts';
 
 const CLIENT_FD = 3;
 const LOCK_FD = 4;
@@ -25,29 +29,14 @@ await watch(new ContainerStore(root), id);
 async function watch(store: ContainerStore, id: string): Promise<void> {
   const { spec } = store.read(id)!;
   const paths = store.paths(id);
-  const starter = new Socket({ fd: CLIENT_FD, readable: true, writable: true });
   const io = new ContainerIO(paths.log);
   const server = new AttachServer(io);
-  server.serve(starter);
-  const { terminal, stdin } = spec.process;
-  const stdio = terminal
-    ? (['ignore', 'ignore', 'ignore'] as const)
-    : ([stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'] as const);
-  const init = bootFor(spec, stdio);
-  if (!terminal) io.connectPipes(init.child);
-  server.onHangUp = () => io.hangUp(init);
+  server.serve(new Socket({ fd: CLIENT_FD, readable: true, writable: true }));
   try {
-    const size = terminal ? await server.firstSize() : undefined;
-    const { exited } = await supervise({
-      store,
-      spec,
-      init,
-      lock: new FileLock(paths.lock, LOCK_FD),
-      durable: true,
-      windowSize: size,
-      onWarning: (message) => server.announce({ type: 'warning', message }),
-      onTerminal: (master) => io.connectTerminal(master),
-    });
+    const lock = new FileLock(paths.lock, LOCK_FD);
+    const carrier = chooseCarrier(store, spec, io, server);
+    const { program, exited } = await supervise({ store, spec, lock, carrier, durable: true });
+    server.onHangUp = () => io.hangUp(program);
     await server.listen(paths.base);
     server.announce({ type: 'started' });
     const result = await exited;
@@ -58,6 +47,32 @@ async function watch(store: ContainerStore, id: string): Promise<void> {
     const { code, message, hint } = asTslayerError(error);
     await server.end({ type: 'error', exitStatus: exitStatusOf(error), code, message, hint });
   }
+}
+
+function chooseCarrier(store: ContainerStore, spec: ContainerSpec, io: ContainerIO, server: AttachServer): Carrier {
+  const { terminal, stdin } = spec.process;
+  const pipes: Stdio = [stdin ? 'pipe' : 'ignore', 'pipe', 'pipe'];
+  if (spec.runtime) {
+    const paths = store.paths(spec.id);
+    return new RuntimeCarrier({
+      runtime: spec.runtime,
+      spec,
+      paths,
+      stdio: pipes,
+      onChild: (child) => io.connectPipes(child),
+    });
+  }
+  const init = bootFor(spec, terminal ? ['ignore', 'ignore', 'ignore'] : pipes);
+  if (!terminal) io.connectPipes(init.child);
+  server.onHangUp = () => io.hangUp(init);
+  return new BuiltinCarrier({
+    store,
+    spec,
+    init,
+    ...(terminal && { windowSize: () => server.firstSize() }),
+    onWarning: (message) => server.announce({ type: 'warning', message }),
+    onTerminal: (master) => io.connectTerminal(master),
+  });
 }
 
 /** In a session of its own: it removes the container, and with it what this process writes to. */

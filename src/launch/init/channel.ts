@@ -15,7 +15,11 @@ export function warn(message: string): void {
 
 export function sendError(error: unknown): void {
   const { code, message, hint } = asTslayerError(error);
-  send({ type: 'error', exitStatus: exitStatusOf(error), code, message, hint });
+  try {
+    send({ type: 'error', exitStatus: exitStatusOf(error), code, message, hint });
+  } catch {
+    // The launcher is gone, and with it everyone who wanted to know.
+  }
 }
 
 /** The task with the files that came with it. Undefined when the launcher is gone, or wants nothing any more. */

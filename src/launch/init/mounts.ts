@@ -54,9 +54,10 @@ function mountFileSystem(root: Rootfs, spec: MountSpec): void {
     try {
       mount(spec.source, pathOf(target), spec.type, flags, data);
     } catch (error) {
-      // A user namespace may see /sys of its own network only: with the host's, it sees what its caller saw.
-      if (spec.type !== 'sysfs' || !hasErrno(error, 'EPERM')) throw error;
-      mount('/sys', pathOf(target), '', MS_BIND | MS_REC);
+      // A user namespace may mount what tells of its own processes and network only. Of the host's, it sees what its
+      // caller saw.
+      if (!['sysfs', 'proc'].includes(spec.type) || !hasErrno(error, 'EPERM')) throw error;
+      mount(spec.destination, pathOf(target), '', MS_BIND | MS_REC);
     }
   });
   if (propagation) setPropagation(root, spec.destination, propagation);

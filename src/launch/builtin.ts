@@ -1,0 +1,80 @@
+/** The built-in launcher as a carrier: cgroups, an init process, and nothing in between. */
+import { closeSync } from 'node:fs';
+import type { WindowSize } from '../sys/pty.ts';
+import type { InitProcess, LaunchHooks } from './boot.ts';
+import { type ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
+import { createCgroups } from './cgroups/create.ts';
+import type { ContainerStore } from './container-store.ts';
+import type { ContainerTask } from './protocol.ts';
+import { compileProfile } from './seccomp/compile.ts';
+import type { ContainerSpec } from './spec.ts';
+import type { Carrier, Program } from './supervise.ts';
+import { openContainerMounts, writeMappings } from './user-namespace.ts';
+
+export interface BuiltinOptions extends LaunchHooks {
+  readonly store: ContainerStore;
+  readonly spec: ContainerSpec;
+  readonly init: InitProcess;
+  /** Asked for when the rest is ready. */
+  readonly windowSize?: () => Promise<WindowSize | undefined>;
+}
+
+export class BuiltinCarrier implements Carrier {
+  readonly #options: BuiltinOptions;
+  #cgroups: ContainerCgroups | undefined;
+
+  constructor(options: BuiltinOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<Program> {
+    const { init, spec, store, windowSize } = this.#options;
+    const cgroups = await createCgroups(cgroupPath(spec), spec.resources);
+    this.#cgroups = cgroups;
+    await init.ready();
+    const size = await windowSize?.();
+    const mounts: number[] = [];
+    const members = cgroups.openMembers();
+    try {
+      if (spec.userNamespace) {
+        writeMappings(init.pid, spec.userNamespace);
+        mounts.push(...openContainerMounts(spec, store.paths(spec.id), init.pid));
+      }
+      const task = { ...this.#task(cgroups), passedMounts: mounts.length, ...(size && { windowSize: size }) };
+      await init.launch(task, [...mounts, ...members], this.#options);
+    } finally {
+      for (const file of [...mounts, ...members]) closeSync(file);
+    }
+    return init;
+  }
+
+  #task(cgroups: ContainerCgroups): ContainerTask {
+    const { spec, store } = this.#options;
+    const { rootfs, files } = store.paths(spec.id);
+    const { seccomp } = spec.process;
+    return {
+      task: 'container',
+      process: spec.process,
+      spec,
+      rootfsDirectory: rootfs,
+      filesDirectory: files,
+      cgroups: cgroups.binds,
+      cgroupFiles: cgroups.places.length,
+      passedMounts: 0,
+      ...(seccomp && { filter: compileProfile(seccomp).toString('base64') }),
+    };
+  }
+
+  /** A PID namespace ends with its first process; in the host's, the cgroup tells who is left. */
+  async bury(): Promise<{ oomKilled: boolean }> {
+    const { init, spec } = this.#options;
+    if (init.child.exitCode === null) init.child.kill('SIGKILL');
+    await init.ended;
+    const cgroups = this.#cgroups;
+    if (!cgroups) return { oomKilled: false };
+    const oomKilled = cgroups.oomKills() > 0;
+    if (!spec.namespaces.some(({ type, path }) => type === 'pid' && path === undefined)) await cgroups.killAll();
+    await cgroups.remove();
+    return { oomKilled };
+  }
+}
