@@ -5,6 +5,18 @@
 
 export type { DriverReport } from '../drivers/index.ts';
 export type { LoggedIn, LoggedOut } from '../registry-client/auth/login.ts';
+export {
+  type BarChart,
+  type BenchResult,
+  benchDisk,
+  benchMount,
+  benchPull,
+  type DiskBench,
+  type MountBench,
+  type PullBench,
+  type RoundsOptions,
+  renderChart,
+} from './bench/index.ts';
 export type { RunningContainer } from './containers/running.ts';
 export { type ErrorCode, type ErrorDetails, isTslayerError, TslayerError } from './errors.ts';
 export type { CommitResult, NewImageOptions } from './images/commit.ts';

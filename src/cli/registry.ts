@@ -236,6 +236,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/df.ts')).command,
   },
   {
+    name: 'bench',
+    group: 'Store',
+    summary: 'Measure what sharing saves, and how long pulls and mounts take',
+    load: async () => (await import('./commands/bench.ts')).command,
+  },
+  {
     name: 'gc',
     group: 'Store',
     summary: 'Remove what nothing holds',
