@@ -3,12 +3,10 @@
  * snapshot and lease; each thing becomes a garbage row there; then the disk follows. Removing starts from
  * candidates and goes on to what they alone held, so that its cost is that of what goes, not of the store.
  */
-import { rmSync } from 'node:fs';
 import type { GarbageRow } from '../metadata/garbage.ts';
 import type { LayerKey } from '../metadata/layers.ts';
 import type { Metadata } from '../metadata/metadata.ts';
 import type { ChainID, Digest } from '../oci/digest.ts';
-import { layerIndexPath } from '../store-layout.ts';
 import type { StoreContext } from './context.ts';
 
 export interface Candidates {
@@ -107,16 +105,14 @@ export function removeDropped(context: StoreContext, dropped: Collected, session
 
 /** Removes from the disk what garbage rows name, and the rows with it. */
 export async function removeGarbage(context: StoreContext, rows: readonly GarbageRow[]): Promise<void> {
-  const { metadata, paths } = context;
+  const { metadata } = context;
   const done: GarbageRow[] = [];
   for (const row of rows) {
     if (row.kind === 'blob') {
       if (await removeBlobFile(context, row.key as Digest)) done.push(row);
       continue;
     }
-    const driver = await context.driver();
-    await driver.remove(row.key);
-    if (row.kind === 'layer') rmSync(layerIndexPath(paths, row.key), { force: true });
+    await context.layers.removeFromDisk(row.key);
     done.push(row);
   }
   if (done.length === 0) return;

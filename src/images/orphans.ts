@@ -40,7 +40,7 @@ export async function removeOrphans(
     throwIfAborted(signal);
     if (orphan.kind === 'blob') await removeBlobFile(context, orphan.key as Digest);
     else if (orphan.kind === 'partial') await context.blobs.removePartial(orphan.key as Digest);
-    else if (orphan.kind === 'layer') await (await context.driver()).remove(orphan.key);
+    else if (orphan.kind === 'layer') await context.layers.removeFromDisk(orphan.key);
     else rmSync(join(context.paths.root, orphan.path), { recursive: true, force: true });
   }
 }

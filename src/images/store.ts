@@ -66,7 +66,11 @@ function assemble(paths: StorePaths, config: StoreConfig, metadata: Metadata, op
   let opening: Promise<StorageDriver> | undefined;
   const driver = () => (opening ??= openDriver(paths, metadata, options));
   const pipeline = new LazyUnpacker();
-  const layers = new LayerStore({ paths, metadata, session, driver, durable });
+  const otherDriver = async () => {
+    const name = metadata.settings.get('otherDriver');
+    return name === undefined ? undefined : (await options.drivers.choose(paths.layers, name)).open(paths.layers);
+  };
+  const layers = new LayerStore({ paths, metadata, session, driver, otherDriver, durable });
   return {
     paths,
     config,

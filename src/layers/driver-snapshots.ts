@@ -71,6 +71,7 @@ export class DriverSnapshots implements SnapshotStore {
     options: { readonly kind: 'active' | 'view'; readonly labels?: Labels; readonly manifest?: Digest },
   ): Promise<SnapshotInfo> {
     this.#requireFree(key);
+    const driver = await this.#driver();
     const id = options.kind === 'active' ? await this.#prepareDirectory(parent) : null;
     const row: SnapshotRow = {
       key,
@@ -85,6 +86,7 @@ export class DriverSnapshots implements SnapshotStore {
     try {
       this.#metadata.transaction(() => {
         this.#requireFree(key);
+        this.#layers.requireCurrent(driver);
         this.#requireParent(parent);
         this.#requireManifest(row.manifest);
         this.#metadata.snapshots.put(row);

@@ -20,6 +20,8 @@ export interface LayerStoreOptions {
   readonly metadata: Metadata;
   readonly session: Session;
   readonly driver: () => Promise<StorageDriver>;
+  /** A driver that a conversion came from or was going to, when there is one. */
+  readonly otherDriver: () => Promise<StorageDriver | undefined>;
   readonly durable: boolean;
 }
 
@@ -74,6 +76,7 @@ export class LayerStore {
       await application.commit(layer.result);
       const row = await this.#row(driver, key, id, layer);
       metadata.transaction(() => {
+        this.requireCurrent(driver);
         store(row);
         metadata.garbage.delete('layer', id);
       });
@@ -100,12 +103,15 @@ export class LayerStore {
     };
   }
 
-  /** Layer ids under a chainID, top first. */
+  /**
+   * Layer ids under a chainID, top first, each once. Overlayfs refuses a directory that comes twice (ELOOP), and the
+   * lower one of two equal layers shows nothing: all it has and hides, the upper one has and hides.
+   */
   stack(chainId: ChainID): Stack {
     const stack = this.#options.metadata.layers.stack(chainId);
     // An empty stack would be a file system without the layers that somebody counts on.
     if (stack.length === 0) throw new TslayerError('NOT_FOUND', `no unpacked layers have the chainID ${chainId}`);
-    return stack.map((layer) => layer.id);
+    return [...new Set(stack.map((layer) => layer.id))];
   }
 
   /** Id of this process's session, open from now on. */
@@ -124,12 +130,24 @@ export class LayerStore {
     });
   }
 
+  /** A row must not name what another driver than the recorded one has made. Inside a transaction. */
+  requireCurrent(driver: StorageDriver): void {
+    const recorded = this.#options.metadata.settings.get('driver');
+    if (recorded === driver.name) return;
+    throw new TslayerError('IN_USE', `the store was converted to ${recorded} meanwhile`, { hint: 'try again' });
+  }
+
   /** Removes what a garbage row says, from the disk first. */
   async discard(kind: 'layer' | 'snapshot', id: string): Promise<void> {
-    const driver = await this.#options.driver();
-    await driver.remove(id);
-    if (kind === 'layer') rmSync(layerIndexPath(this.#options.paths, id), { force: true });
+    await this.removeFromDisk(id);
     this.#options.metadata.garbage.delete(kind, id);
+  }
+
+  /** Removes a layer or snapshot that has no row, and its index. Idempotent. */
+  async removeFromDisk(id: string): Promise<void> {
+    await (await this.#options.driver()).remove(id);
+    await (await this.#options.otherDriver())?.remove(id);
+    rmSync(layerIndexPath(this.#options.paths, id), { force: true });
   }
 
   async #abort(application: LayerApplication, id: string): Promise<void> {

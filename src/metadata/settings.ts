@@ -1,7 +1,8 @@
 /** Settings of the store itself (its driver), and counters: short ids, generations of names. */
 import type { Database } from './database.ts';
 
-export type SettingName = 'driver' | 'stacking' | 'uuid';
+/** `otherDriver`: one that a conversion came from or was going to, whose layers may be left over. */
+export type SettingName = 'driver' | 'stacking' | 'otherDriver';
 /** `ids`: the last short id. `images`: changes of names so far. `layout`: the change that index.json shows. */
 export type CounterName = 'ids' | 'images' | 'layout';
 
@@ -22,6 +23,10 @@ export class Settings {
       name,
       value,
     );
+  }
+
+  delete(name: SettingName): void {
+    this.#db.run('DELETE FROM settings WHERE name = ?', name);
   }
 
   /** Sets what is not set yet; the value that holds. */

@@ -91,6 +91,11 @@ export class Snapshots {
     );
   }
 
+  /** The layer on top of a committed snapshot, under another key. */
+  setLayer(key: ChainID, layer: LayerKey): void {
+    this.#db.run('UPDATE snapshots SET layer = ? WHERE key = ?', layer, key);
+  }
+
   delete(key: string): boolean {
     return this.#db.run('DELETE FROM snapshots WHERE key = ?', key) > 0;
   }

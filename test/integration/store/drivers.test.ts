@@ -70,5 +70,25 @@ for (const [driver, needs] of Object.entries(DRIVERS)) {
       await removeImages(store, names);
       await checkEmpty(store);
     });
+
+    test('mounts an image that has a layer twice as if it were two', async (t) => {
+      if (!requires(t, ...needs)) return;
+      using directory = tempDir('drivers');
+      await using registry = await layoutRegistry();
+      await using store = await openTestStore({ root: `${directory.path}/store`, driver });
+      const twice = { 'etc/motd': 'hello', 'etc/host': 'a', 'lib/.wh.old': '' };
+      const between = { 'etc/.wh.motd': '', 'etc/host': 'b', 'lib/old': 'x', new: 'n' };
+      const image = await addImage(registry.content, [{ 'lib/keep': 'k' }, twice, between, twice]);
+      registry.publish({ 'app:1': image.root });
+      await pullFrom(store, `${registry.host}/app:1`);
+      const mount = await mountImage(store, `${registry.host}/app:1`);
+      try {
+        const read = (path: string) => readFileSync(join(mount.target, path), 'utf8');
+        assert.deepEqual([read('etc/motd'), read('etc/host'), read('new')], ['hello', 'a', 'n']);
+        assert.deepEqual(readdirSync(join(mount.target, 'lib')), ['keep']);
+      } finally {
+        await unmountImage(store, mount.name);
+      }
+    });
   });
 }
