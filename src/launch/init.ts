@@ -32,9 +32,9 @@ function start(task: InitTask, files: readonly number[]): never {
   const cgroupFiles = files.slice(passed);
   if (task.task === 'exec') {
     joinNamespaces(files.slice(0, passed), task.join);
-    return becomeProgram(task, { cgroupFiles, newCgroupNamespace: false, console: false });
+    return becomeProgram(task, { cgroupFiles, newCgroupNamespace: false, first: false });
   }
   enterContainer(task, files.slice(0, task.passedMounts));
   const newCgroupNamespace = hasNew(task.spec.namespaces, 'cgroup');
-  return becomeProgram(task, { cgroupFiles, newCgroupNamespace, console: true });
+  return becomeProgram(task, { cgroupFiles, newCgroupNamespace, first: true });
 }

@@ -1,11 +1,13 @@
 /** The last steps of the init process: it becomes the program. */
 import { accessSync, constants, statSync, writeFileSync, writeSync } from 'node:fs';
 import { hasErrno } from '../../sys/libc.ts';
+import { executableInMemory } from '../../sys/memfd.ts';
 import { CLONE_NEWCGROUP, unshare } from '../../sys/namespaces.ts';
-import { closeOnExecFrom, execve, resetSignals, setCloseOnExec, setDumpable } from '../../sys/process.ts';
+import { closeOnExecFrom, execve, fexecve, resetSignals, setCloseOnExec, setDumpable } from '../../sys/process.ts';
 import { installFilter } from '../../sys/seccomp.ts';
 import { LaunchError } from '../errors.ts';
 import type { ProgramTask } from '../protocol.ts';
+import { reaperProgram } from '../reaper.ts';
 import { send, warn } from './channel.ts';
 import { assumeIdentity } from './identity.ts';
 import { setLimits } from './limits.ts';
@@ -18,8 +20,8 @@ export interface Entry {
   /** Open cgroup files that take the process in by a `0`. */
   readonly cgroupFiles: readonly number[];
   readonly newCgroupNamespace: boolean;
-  /** A new container's terminal is also its console. */
-  readonly console: boolean;
+  /** The container's own, not a further one: its terminal is the console, and it may want an init. */
+  readonly first: boolean;
 }
 
 export function becomeProgram(task: ProgramTask, entry: Entry): never {
@@ -27,7 +29,7 @@ export function becomeProgram(task: ProgramTask, entry: Entry): never {
   const user = resolveUser(spec.user, spec.additionalGroups, '/');
   if (spec.terminal) {
     const slave = openTerminal(user.uid, task.windowSize);
-    if (entry.console) bindConsole(slave);
+    if (entry.first) bindConsole(slave);
   }
   setLimits(spec.rlimits);
   if (spec.oomScoreAdj !== undefined) setOomScore(spec.oomScoreAdj);
@@ -43,9 +45,13 @@ export function becomeProgram(task: ProgramTask, entry: Entry): never {
   resetSignals();
   closeOnExecFrom(3);
   for (const fd of [0, 1, 2]) setCloseOnExec(fd, false);
+  const init = spec.init && entry.first ? executableInMemory('init', reaperProgram()) : undefined;
   send({ type: 'starting' });
   if (filter && spec.noNewPrivileges) installFilter(filter);
-  return execute(program, spec.args, env);
+  return execute(() => {
+    if (init === undefined) return execve(program, spec.args, env);
+    return fexecve(init, ['init', program, ...spec.args], env);
+  }, program);
 }
 
 /** At the last moment: node's own memory and threads are not the container's to pay for. */
@@ -54,9 +60,9 @@ function joinCgroups(entry: Entry): void {
   if (entry.newCgroupNamespace) unshare(CLONE_NEWCGROUP);
 }
 
-function execute(program: string, args: readonly string[], env: readonly string[]): never {
+function execute(exec: () => never, program: string): never {
   try {
-    return execve(program, args, env);
+    return exec();
   } catch (error) {
     const missing = hasErrno(error, 'ENOENT');
     const why = error instanceof Error ? error.message : String(error);
