@@ -1,6 +1,6 @@
 /** The tools that are compared: how each is started on an empty disk, and the command that pulls an image with it. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { programPath } from '../../test/support/requires.ts';
@@ -154,8 +154,14 @@ const pipeline: Subject = {
 
 const PROJECT = process.env.TSLAYER_BENCH_PROJECT ?? resolve(import.meta.dirname, '../..');
 
+/** What package.json says is called `tslayer`. */
+function executable(): string {
+  const { bin } = JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8')) as { bin: { tslayer: string } };
+  return join(PROJECT, bin.tslayer);
+}
+
 function tslayer(driver: string, durability: 'layer' | 'none'): Subject {
-  const built = join(PROJECT, 'dist/cli.js');
+  const built = join(PROJECT, 'dist/src-cli-main.js');
   return {
     name: `tslayer ${driver}${durability === 'layer' ? ', synced' : ''}`,
     missing: () => (existsSync(built) ? undefined : 'not built: run npm run build'),
@@ -163,7 +169,7 @@ function tslayer(driver: string, durability: 'layer' | 'none'): Subject {
       const root = join(disk, 'store');
       const config = join(disk, 'config.toml');
       writeFileSync(config, `[store]\ndurability = "${durability}"\n`);
-      const argv = [process.execPath, join(PROJECT, 'bin/tslayer.js'), '--root', root, '--config', config];
+      const argv = [process.execPath, executable(), '--root', root, '--config', config];
       const own = [...argv, '--driver', driver, '--quiet'];
       const reference = (address: string, image: string): string => `${address}/${image}:latest`;
       return {
