@@ -14,7 +14,7 @@ import { environment, root, runStep } from './shared/steps.ts';
 if (!runStep({ name: 'tslayer is built', command: ['node', 'scripts/build.js', '--if-stale'] }, false)) process.exit(1);
 
 const isRoot = process.getuid?.() === 0;
-const bin = join(root, 'bin/tslayer.js');
+const bin = join(root, 'bin/tslayer.cjs');
 const work = mkdtempSync(join(tmpdir(), 'tslayer-demo-'));
 const store = join(work, 'store');
 

@@ -29,6 +29,9 @@ export interface ErrorDetails {
   readonly cause?: unknown;
 }
 
+/** Marks a TslayerError of any copy of this module: the command line is bundled apart from the library. */
+const BRAND = Symbol.for('tslayer.error');
+
 export class TslayerError extends Error {
   override readonly name = 'TslayerError';
   readonly code: ErrorCode;
@@ -38,8 +41,17 @@ export class TslayerError extends Error {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
     this.code = code;
     this.hint = details.hint;
+    Object.defineProperty(this, BRAND, { value: true });
   }
 }
+
+/** An error of another copy, as a driver from outside throws it, is one too; subclasses are told apart as ever. */
+Object.defineProperty(TslayerError, Symbol.hasInstance, {
+  value(this: unknown, value: unknown): boolean {
+    if (this !== TslayerError) return Function.prototype[Symbol.hasInstance].call(this as typeof TslayerError, value);
+    return value instanceof Error && BRAND in value;
+  },
+});
 
 export function isTslayerError(error: unknown, code?: ErrorCode): error is TslayerError {
   return error instanceof TslayerError && (code === undefined || error.code === code);

@@ -1,17 +1,17 @@
 /**
- * Bundles the sources into few files: a start of the command line then reads a dozen modules instead of two hundred,
- * and each costs half a millisecond. All entries share their chunks, so that a class is one class in all of them.
- *
- * Everything lies flat in the output, since a module that is started by name (a worker, a container's init) must be
- * found beside whichever chunk its caller ended up in.
+ * Bundles the sources into few files, because a start of the command line is judged in milliseconds: reading two
+ * hundred small modules costs more than Node itself does. Everything lies flat in the output, since a module that is
+ * started by name (a worker, a container's init) must be found beside whichever file its caller ended up in.
  */
 import { globSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
-/** What package.json exports, and the command line. */
-const ENTRIES = {
-  cli: 'src/cli/main.ts',
+/** Programs: one file each. What they import dynamically lies in it too, and is evaluated when it is asked for. */
+const PROGRAMS = ['src/cli/main', 'src/launch/init', 'src/launch/watcher', 'src/remove-at-end'];
+
+/** What package.json exports. These, and the modules that workers load, share their chunks. */
+const EXPORTS = {
   index: 'src/index.ts',
   'registry-client': 'registry-client/index.ts',
   drivers: 'drivers/index.ts',
@@ -19,11 +19,12 @@ const ENTRIES = {
   'drivers-conformance': 'drivers/conformance/index.ts',
 };
 
-/** On the way of every start, so they are bundled, too; the other dependencies are loaded when they are needed. */
-const INLINED = ['commander', 'ssri', 'minipass', 'valibot'];
+/** On the way of most starts, so they are bundled, too; other dependencies are found in node_modules when needed. */
+const INLINED = ['better-sqlite3', 'commander', 'minipass', 'picocolors', 'ssri', 'valibot'];
 
 const SOURCES = '{src,drivers,registry-client}/**/*.ts';
 const BY_NAME = /moduleUrl\('(\.[^']*)', import\.meta\.url\)/g;
+const BUILTIN = /^import (?!type\b)([^;'"]+?) from ['"](node:[a-z_/]+)['"];?$/gm;
 
 const flat = (module) => module.replaceAll('/', '-');
 
@@ -36,45 +37,70 @@ function startedModules(root) {
     );
 }
 
+/**
+ * Node's own modules without their ESM facade, which reads every export and so loads what hides behind getters:
+ * `import 'node:process'` loads worker threads, `import 'node:fs'` streams and the REPL's history, 3 to 5 ms each.
+ * commander imports whole modules for commands that are programs of their own: it gets them when it asks for them.
+ */
+function withoutFacades(text, path) {
+  return text.replace(BUILTIN, (_, what, name) => {
+    const module = name === 'node:process' ? 'globalThis.process' : `__builtin('${name}')`;
+    if (what.startsWith('{')) {
+      const names = what.replace(/\btype \w+( as \w+)?,?/g, '').replaceAll(' as ', ': ');
+      return `const ${names.replaceAll('\n', ' ')} = ${module};`;
+    }
+    const isLazy = path.includes('/commander/') && name !== 'node:process';
+    return `const ${what.replace('* as ', '')} = ${isLazy ? `new Proxy({}, { get: (_, key) => ${module}[key] })` : module};`;
+  });
+}
+
 /** `moduleUrl('./worker', import.meta.url)` as it is in the flat output. */
-const findByName = (root) => ({
-  name: 'find-by-name',
+function withFlatNames(text, path, root) {
+  if (path.endsWith('/module-url.ts')) return text;
+  return text.replace(BY_NAME, (_, name) => {
+    const module = relative(root, resolve(dirname(path), name));
+    return `new URL('./${flat(module)}.js', import.meta.url)`;
+  });
+}
+
+const rewrite = (root) => ({
+  name: 'rewrite',
   setup(builder) {
-    builder.onLoad({ filter: /\/(src|drivers|registry-client)\/.*\.ts$/ }, ({ path }) => {
-      if (path.endsWith('/module-url.ts')) return undefined;
+    builder.onLoad({ filter: /\.(ts|m?js)$/ }, ({ path }) => {
       const text = readFileSync(path, 'utf8');
-      const contents = text.replace(BY_NAME, (_, name) => {
-        const module = relative(root, resolve(dirname(path), name));
-        return `new URL('./${flat(module)}.js', import.meta.url)`;
-      });
-      return contents === text ? undefined : { contents, loader: 'ts' };
+      if (!text.includes("'node:") && !text.includes('"node:') && !text.includes('moduleUrl(')) return undefined;
+      const contents = withFlatNames(withoutFacades(text, path), path, root);
+      return { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' };
     });
   },
 });
 
-/**
- * Node's own modules without their ESM facade, which reads every export and so loads what hides behind getters:
- * `import 'node:process'` loads worker threads, `import 'node:fs'` the REPL's history, 3 to 5 ms each.
- */
-const builtins = {
-  name: 'builtins',
+/** Packages that stay outside, and better-sqlite3's binary, which is found from the package's own directory. */
+const dependencies = {
+  name: 'dependencies',
   setup(builder) {
-    builder.onResolve({ filter: /^node:/ }, ({ path }) => ({ path, namespace: 'builtin' }));
-    builder.onLoad({ filter: /.*/, namespace: 'builtin' }, ({ path }) => ({
-      contents: `module.exports = process.getBuiltinModule('${path}')`,
+    builder.onResolve({ filter: /^[a-z@]/ }, ({ path, kind }) => {
+      if (kind === 'entry-point' || INLINED.includes(path)) return undefined;
+      const isOurs = kind === 'import-statement' && path === 'tar-stream';
+      return isOurs ? { path, namespace: 'commonjs' } : { path, external: true };
+    });
+    builder.onResolve({ filter: /^\.\/binding$/ }, () => ({ path: 'better-sqlite3', namespace: 'binding' }));
+    builder.onLoad({ filter: /.*/, namespace: 'commonjs' }, ({ path }) => ({
+      contents: `module.exports = __fromPackages('${path}')`,
+    }));
+    builder.onLoad({ filter: /.*/, namespace: 'binding' }, () => ({
+      contents:
+        "module.exports = __fromPackages(__fromPackages.resolve('better-sqlite3').replace(/index\\.js$/, 'binding.js'))",
     }));
   },
 };
 
-const external = {
-  name: 'external',
-  setup(builder) {
-    builder.onResolve({ filter: /^[a-z@]/ }, ({ path }) => {
-      const isBundled = path.startsWith('node:') || INLINED.includes(path);
-      return isBundled ? undefined : { path, external: true };
-    });
-  },
-};
+const BANNER = [
+  'const __builtin = process.getBuiltinModule;',
+  "const __fromPackages = __builtin('node:module').createRequire(import.meta.url), require = __fromPackages;",
+  // The global `performance` loads all of perf_hooks for a clock.
+  'const __now = () => { const [s, ns] = process.hrtime(); return s * 1e3 + ns / 1e6; };',
+].join('\n');
 
 /** The licences of what was bundled travel with it. */
 function notices(root) {
@@ -89,21 +115,27 @@ function notices(root) {
 
 /** @param root the project's root @param outdir where the modules go */
 export async function bundle(root, outdir) {
-  const started = startedModules(root).map((module) => [flat(module), `${module}.ts`]);
-  await build({
+  const options = {
     absWorkingDir: root,
-    entryPoints: { ...ENTRIES, ...Object.fromEntries(started) },
     outdir,
     bundle: true,
-    splitting: true,
     format: 'esm',
     platform: 'node',
     target: 'node22',
-    chunkNames: 'chunk-[hash]',
-    // What is bundled of CommonJS asks for `require`.
-    banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
-    plugins: [findByName(root), external, builtins],
+    minifyWhitespace: true,
+    define: { 'performance.now': '__now' },
+    banner: { js: BANNER },
+    plugins: [rewrite(root), dependencies],
     logLevel: 'warning',
+  };
+  const entry = (module) => [flat(module), `${module}.ts`];
+  const shared = startedModules(root).filter((module) => !PROGRAMS.includes(module));
+  await build({ ...options, entryPoints: Object.fromEntries(PROGRAMS.map(entry)) });
+  await build({
+    ...options,
+    entryPoints: { ...EXPORTS, ...Object.fromEntries(shared.map(entry)) },
+    splitting: true,
+    chunkNames: 'chunk-[hash]',
   });
   writeFileSync(join(outdir, 'THIRD-PARTY-NOTICES.txt'), notices(root));
 }

@@ -85,7 +85,7 @@ describe('the command line', () => {
 const entry = join(project, 'test/support/tslayer-from-source.ts');
 
 describe('the executable', () => {
-  const bin = join(project, 'bin/tslayer.js');
+  const bin = join(project, 'bin/tslayer.cjs');
 
   test('tells its version without loading anything', async () => {
     const { status, stdout } = await tslayer(['--version'], { command: [process.execPath, bin] });

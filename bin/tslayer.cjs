@@ -1,11 +1,15 @@
 #!/usr/bin/env node
 /**
  * The executable. Kept to syntax that Node 12 parses, so that an old Node gets a sentence instead of a SyntaxError;
- * everything else is behind one import. `--version` is answered here, before anything is loaded.
+ * everything else is behind one import. `--version` is answered here, before anything is loaded. CommonJS, because
+ * the ESM facades of Node's own modules cost more than this whole file.
  */
-import { existsSync, readFileSync } from 'node:fs';
-import * as nodeModule from 'node:module';
-import { join } from 'node:path';
+'use strict';
+
+const { existsSync, readFileSync } = require('node:fs');
+const nodeModule = require('node:module');
+const { join } = require('node:path');
+const { pathToFileURL } = require('node:url');
 
 const NEEDED = [22, 15];
 
@@ -15,7 +19,7 @@ function nodeIsTooOld() {
 }
 
 function packageVersion() {
-  return JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')).version;
+  return JSON.parse(readFileSync(join(__dirname, '../package.json'), 'utf8')).version;
 }
 
 /**
@@ -33,12 +37,12 @@ function start() {
   if (nodeModule.enableCompileCache && !process.env.NODE_COMPILE_CACHE && directory) {
     nodeModule.enableCompileCache(directory);
   }
-  const built = new URL('../dist/cli.js', import.meta.url);
+  const built = join(__dirname, '../dist/src-cli-main.js');
   if (!existsSync(built)) {
     process.stderr.write('tslayer: this copy was not built\nhint: run npm run build in its directory\n');
     process.exit(1);
   }
-  import(built.href).then((main) => main.runProcess(process.argv.slice(2)));
+  import(pathToFileURL(built).href).then((main) => main.runProcess(process.argv.slice(2)));
 }
 
 if (nodeIsTooOld()) {
