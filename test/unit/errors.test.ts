@@ -4,7 +4,9 @@ import { RegistryError } from '../../registry-client/errors.ts';
 import { asTslayerError, isTslayerError, TslayerError } from '../../src/errors.ts';
 
 test('an error of another copy of the module is one of ours', async () => {
-  const copy = (await import(`../../src/errors.ts?copy`)) as typeof import('../../src/errors.ts');
+  const copy = (await import(
+    new URL('../../src/errors.ts?copy', import.meta.url).href
+  )) as typeof import('../../src/errors.ts');
   const error = new copy.TslayerError('IN_USE', 'busy', { hint: 'wait' });
   assert.notEqual(copy.TslayerError, TslayerError);
   assert.ok(error instanceof TslayerError);
