@@ -51,9 +51,10 @@ async function runFiles(files: readonly string[]): Promise<Counts> {
 }
 
 function count(counts: Counts, event: FinishedTest, passed: boolean): void {
-  // Suites are folders of tests, not tests; a failed one has failed tests in it, or says so itself.
-  if (event.details.type === 'suite') return;
+  // A skipped suite hides its tests: it counts as one. Else suites are folders of tests, and a failed one has failed
+  // tests in it, or says so itself.
   if (event.skip !== undefined) counts.skipped.push(`${event.name}: ${event.skip === true ? 'no reason' : event.skip}`);
+  else if (event.details.type === 'suite') return;
   else if (passed) counts.passed++;
   else counts.failed++;
 }
