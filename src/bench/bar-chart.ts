@@ -33,7 +33,7 @@ const GAP = 34;
 const PLOT = WIDTH - LABELS - VALUES;
 
 export function barChart(chart: BarChart): string {
-  const top = 40 + chart.notes.length * 16;
+  const top = 52 + chart.notes.length * 16;
   const parts: string[] = [];
   let y = top;
   for (const group of chart.groups) {
