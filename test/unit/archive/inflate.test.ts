@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { constants, gzipSync, zstdCompressSync } from 'node:zlib';
+import { constants, crc32, gzipSync, zstdCompressSync } from 'node:zlib';
+import fc from 'fast-check';
 import { type Compression, detectCompression } from '../../../src/archive/inflate/compression.ts';
 import { handlesWork } from '../../../src/archive/inflate/handle.ts';
 import { type Engine, openInflater } from '../../../src/archive/inflate/inflater.ts';
+import { isalWorks } from '../../../src/archive/inflate/isal.ts';
 import { FrameWalker } from '../../../src/archive/inflate/zstd-frames.ts';
 import type { ErrorCode } from '../../../src/errors.ts';
 
@@ -38,6 +40,17 @@ function rejectsWith(code: ErrorCode, promise: Promise<unknown>): Promise<void> 
   return assert.rejects(promise, { name: 'TslayerError', code });
 }
 
+function dressedGzip(plainGzip: Buffer): Buffer {
+  const header = Buffer.concat([
+    Buffer.from([0x1f, 0x8b, 8, 2 | 4 | 8 | 16, 0, 0, 0, 0, 0, 255]),
+    Buffer.from([5, 0, 1, 2, 1, 0, 7]),
+    Buffer.from('layer.tar\0a comment\0'),
+  ]);
+  const checksum = Buffer.alloc(2);
+  checksum.writeUInt16LE(crc32(header) & 0xffff);
+  return Buffer.concat([header, checksum, plainGzip.subarray(10)]);
+}
+
 function skippable(length: number): Buffer {
   const frame = Buffer.alloc(8 + length, 0x99);
   frame.writeUInt32LE(0x184d2a53, 0);
@@ -47,6 +60,8 @@ function skippable(length: number): Buffer {
 
 const checked = { params: { [constants.ZSTD_c_checksumFlag]: 1 } };
 const gzip = gzipSync(plain);
+/** With a name, a comment, an extra field and a checksum of the header (RFC 1952, 2.3). */
+const dressed = dressedGzip(gzip);
 const zstd = zstdCompressSync(plain, checked);
 const halves = [plain.subarray(0, 1234), plain.subarray(1234)] as const;
 const members = Buffer.concat([gzipSync(halves[0]), gzipSync(''), gzipSync(halves[1])]);
@@ -63,11 +78,12 @@ test('the handle inside zlib has the shape that the fast engine drives', () => {
   assert.equal(handlesWork(), true);
 });
 
-for (const engine of ['handle', 'stream'] as const) {
-  describe(`inflating by ${engine}`, () => {
+for (const engine of ['isal', 'handle', 'stream'] as const) {
+  describe(`inflating by ${engine}`, { skip: engine === 'isal' && !isalWorks() && 'needs libisal.so.2' }, () => {
     for (const [name, bytes, compression] of [
       ['gzip', gzip, 'gzip'],
       ['gzip of many members', members, 'gzip'],
+      ['gzip with every header field', Buffer.concat([dressed, dressedGzip(gzipSync(''))]), 'gzip'],
       ['gzip padded with zeros', Buffer.concat([gzip, Buffer.alloc(600)]), 'gzip'],
       ['zstd', zstd, 'zstd'],
       ['zstd of many frames, some of them skippable', frames, 'zstd'],
@@ -165,4 +181,29 @@ test('the frame walker finds the end of each frame', () => {
   assert.equal(ends.length, 6);
   assert.equal(ends[0], 8);
   assert.equal(walker.complete, true);
+});
+
+test('both fast engines agree on broken bytes: equal output, or an error of both', async (t) => {
+  if (!isalWorks()) return t.skip('needs libisal.so.2');
+  const seeds = [gzip, members, dressed, gzipSync(randomBytes(3000)), gzipSync(plain, { level: 0 })];
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...seeds),
+      fc.array(fc.tuple(fc.nat(4000), fc.nat(255)), { minLength: 1, maxLength: 6 }),
+      fc.constantFrom(13, 100, 5000),
+      async (seed, changes, step) => {
+        const bytes = Buffer.from(seed);
+        for (const [at, byte] of changes) bytes[at % bytes.length] = byte;
+        const result = async (engine: Engine) => {
+          try {
+            return (await inflate(bytes, 'gzip', engine, step)).toString('hex');
+          } catch (error) {
+            return (error as { code?: unknown }).code;
+          }
+        };
+        assert.equal(await result('isal'), await result('handle'));
+      },
+    ),
+    { numRuns: 500 },
+  );
 });
