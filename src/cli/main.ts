@@ -1,6 +1,7 @@
 /** The command line's frame: finds the command, parses its words, runs it, and turns what happened into a status. */
 import { Command, CommanderError } from 'commander';
 import { asTslayerError, TslayerError } from '../errors.ts';
+import { packageVersion } from '../version.ts';
 import { Cli } from './cli.ts';
 import type { CommandEntry } from './command.ts';
 import { exitStatusOf, READER_GONE } from './exit-status.ts';
@@ -19,6 +20,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const { name, rest } = splitCommand(argv);
   const early = new Output({ json: argv.includes('--json'), quiet: false, logLevel: 'info', color: useColor() });
   try {
+    if (name === undefined && rest.some((word) => word === '--version' || word === '-V')) return showVersion(early);
     if (name === undefined || name === 'help') return await showHelp(rest);
     const entry = findCommand(name);
     return await runCommand(entry, rest);
@@ -112,6 +114,13 @@ function watchReader(interruption: Interruption): void {
     if (error.code !== 'EPIPE') throw error;
     interruption.readerLeft();
   };
+/** Alone it is answered by bin/tslayer.js already, before anything is loaded. */
+function showVersion(output: Output): number {
+  const version = packageVersion();
+  process.stdout.write(output.options.json ? `${JSON.stringify({ version })}\n` : `tslayer ${version}\n`);
+  return 0;
+}
+
   process.stdout.on('error', onError);
   process.stderr.on('error', onError);
 }

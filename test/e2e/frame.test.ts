@@ -30,6 +30,19 @@ describe('the command line', () => {
     }
   });
 
+  test('tells its version, whatever options stand beside that', async () => {
+    for (const args of [
+      ['--root', '/nonexistent', '--version'],
+      ['-q', '-V'],
+    ]) {
+      const { status, stdout } = await tslayer(args);
+      assert.equal(status, 0);
+      assert.match(stdout, /^tslayer \d+\.\d+\.\d+\n$/);
+    }
+    const { stdout } = await tslayer(['--json', '--version']);
+    assert.match((JSON.parse(stdout) as { version: string }).version, /^\d/);
+  });
+
   const wrong: [string, string[], RegExp][] = [
     ['an unknown command', ['serv'], /^tslayer: unknown command "serv"\nhint: did you mean serve\?\n$/],
     [

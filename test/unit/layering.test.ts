@@ -69,7 +69,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   'src/tslayer-options.ts': ['src/', 'registry-client/client.ts'],
   'src/store-driver.ts': ['drivers/driver.ts', 'drivers/index.ts'],
   'src/remove-at-end.ts': ['src/tslayer.ts'],
-  'src/cli/': ['src/index.ts'],
+  'src/cli/': ['src/index.ts', 'src/version.ts'],
 };
 
 const PART_OF = Object.keys(RULES).sort((a, b) => b.length - a.length);
