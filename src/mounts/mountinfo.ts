@@ -1,6 +1,5 @@
 /** What is mounted: /proc/PID/mountinfo, proc_pid_mountinfo(5). */
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
-import { hasErrno } from '../sys/libc.ts';
+import { readFileSync } from 'node:fs';
 
 export interface MountInfo {
   readonly id: number;
@@ -58,21 +57,4 @@ function unescapeField(field: string): string {
 /** The topmost mount exactly at `path` (absolute, without links), if there is one. */
 export function findMount(path: string, mounts: readonly MountInfo[] = readMountInfo()): MountInfo | undefined {
   return mounts.findLast((mount) => mount.mountPoint === path);
-}
-
-/** The mounts of every mount namespace that some process lives in, each namespace once. */
-export function* readAllNamespaces(): Generator<MountInfo[]> {
-  const seen = new Set<string>();
-  for (const pid of readdirSync('/proc')) {
-    if (!/^\d+$/.test(pid)) continue;
-    try {
-      const namespace = readlinkSync(`/proc/${pid}/ns/mnt`);
-      if (seen.has(namespace)) continue;
-      seen.add(namespace);
-      yield readMountInfo(Number(pid));
-    } catch (error) {
-      // Processes end while we look, and some may not be looked at.
-      if (!hasErrno(error, 'ENOENT', 'ESRCH', 'EACCES', 'EPERM', 'EINVAL')) throw error;
-    }
-  }
 }

@@ -2,9 +2,13 @@
  * Stages that several mounts share: an image file stays mounted at DIRECTORY/NAME while any mount is made of it, so
  * that all of them read it through one page cache.
  *
- * Nobody counts users. The kernel's mount tables tell who uses a stage (an overlay names its lower directories, a
- * bind mount shares its device), so a crash leaves nothing wrong, only a stage for the next sweep. Sweeping one that
- * is used after all would do no harm either: overlayfs holds its own reference, only the sharing would end.
+ * Nobody counts users. The kernel's mount table tells who uses a stage (an overlay names its lower directories, a
+ * bind mount shares its device), so a crash leaves nothing wrong, only a stage for the next sweep.
+ *
+ * The table of this mount namespace alone is asked. Others hold copies of what was mounted when they were made, also
+ * of the very mount that was just taken away: asking them would leave a stage for as long as any of them lives.
+ * Nothing is lost by sweeping a stage that one of them does use: an overlay holds its own reference, and a namespace
+ * has its own mount of the stage.
  */
 import { mkdirSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -14,7 +18,7 @@ import { attachMount, MNT_DETACH, UMOUNT_NOFOLLOW, umount } from '../sys/mount-a
 import { openMount } from './detached.ts';
 import { lockSync } from './lock.ts';
 import type { Mount } from './mount.ts';
-import { findMount, type MountInfo, readAllNamespaces, readMountInfo } from './mountinfo.ts';
+import { findMount, type MountInfo, readMountInfo } from './mountinfo.ts';
 
 /** Held while a stage is looked up and until the mount that uses it is made. */
 export function lockStages(directory: string): FileLock {
@@ -36,11 +40,12 @@ export function acquireStage(directory: string, stage: string, mount: Mount): st
   return path;
 }
 
-/** Takes away the stages that no mount in any namespace is made of; returns their names. */
+/** Takes away the stages that no mount is made of; returns their names. */
 export function sweepStages(directory: string): string[] {
   using _lock = lockStages(directory);
-  const mounted = readMountInfo().filter((mount) => mount.mountPoint.startsWith(`${directory}/`));
-  const used = mounted.length === 0 ? new Set<string>() : usedAmong(mounted);
+  const mounts = readMountInfo();
+  const mounted = mounts.filter((mount) => mount.mountPoint.startsWith(`${directory}/`));
+  const used = usedAmong(mounted, mounts);
   const swept = mounted.filter((mount) => !used.has(mount.mountPoint)).map((mount) => mount.mountPoint);
   for (const path of swept) umount(path, MNT_DETACH | UMOUNT_NOFOLLOW);
   for (const name of readdirSync(directory)) {
@@ -49,16 +54,12 @@ export function sweepStages(directory: string): string[] {
   return swept.map((path) => path.slice(directory.length + 1));
 }
 
-function usedAmong(stages: readonly MountInfo[]): Set<string> {
-  const used = new Set<string>();
+function usedAmong(stages: readonly MountInfo[], mounts: readonly MountInfo[]): Set<string> {
   const places = new Set(stages.map((stage) => stage.mountPoint));
-  for (const namespace of readAllNamespaces()) {
-    const elsewhere = namespace.filter((mount) => !places.has(mount.mountPoint));
-    for (const { device, mountPoint } of stages) {
-      if (elsewhere.some((mount) => mount.device === device || namesLower(mount, mountPoint))) used.add(mountPoint);
-    }
-  }
-  return used;
+  const others = mounts.filter((mount) => !places.has(mount.mountPoint));
+  const isUsed = ({ device, mountPoint }: MountInfo): boolean =>
+    others.some((mount) => mount.device === device || namesLower(mount, mountPoint));
+  return new Set(stages.filter(isUsed).map((stage) => stage.mountPoint));
 }
 
 function namesLower(mount: MountInfo, stage: string): boolean {
