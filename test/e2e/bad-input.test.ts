@@ -1,7 +1,7 @@
 /** Bad input: one clear line, the right status, and nothing left in the store. */
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { chmodSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -126,7 +126,9 @@ function assertOneLine({ stderr }: Finished, message: RegExp): void {
   assert.doesNotMatch(stderr, /\n\s+at /);
 }
 
+/** A store that was never opened does not exist: what is wrong in the words alone touches nothing. */
 async function assertNothingLeft(store: string): Promise<void> {
+  if (!existsSync(store)) return;
   assert.deepEqual(readdirSync(join(store, 'blobs/sha256')), []);
   const fsck = await tslayer(['--root', store, 'fsck', '--quick']);
   assert.equal(fsck.stdout, 'clean\n', fsck.stdout + fsck.stderr);

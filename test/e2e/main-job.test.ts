@@ -6,6 +6,7 @@ import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { packLayer } from '../../scripts/demo/layout.ts';
+import { detachBelow } from '../../src/mounts/unmount.ts';
 import { events, type Finished, tslayer } from '../support/cli.ts';
 import { baseLayer, type ImageServer, serveImages } from '../support/image-server.ts';
 import { requires, root } from '../support/requires.ts';
@@ -37,6 +38,7 @@ function newStore(t: TestContext): (...args: string[]) => Promise<Finished> {
     const { stdout } = await run('mounts', '-q');
     const names = stdout.split('\n').filter((name) => name !== '');
     if (names.length > 0) await run('umount', '--force', ...names);
+    detachBelow(dir.path);
     dir[Symbol.dispose]();
   });
   return run;
