@@ -96,6 +96,13 @@ async function showHelp(words: readonly string[]): Promise<number> {
   return 0;
 }
 
+/** Alone it is answered by bin/tslayer.js already, before anything is loaded. */
+function showVersion(output: Output): number {
+  const version = packageVersion();
+  process.stdout.write(output.options.json ? `${JSON.stringify({ version })}\n` : `tslayer ${version}\n`);
+  return 0;
+}
+
 /** commander's complaints in our own form. */
 function asFailure(error: unknown): TslayerError {
   if (!(error instanceof CommanderError)) return asTslayerError(error);
@@ -114,13 +121,6 @@ function watchReader(interruption: Interruption): void {
     if (error.code !== 'EPIPE') throw error;
     interruption.readerLeft();
   };
-/** Alone it is answered by bin/tslayer.js already, before anything is loaded. */
-function showVersion(output: Output): number {
-  const version = packageVersion();
-  process.stdout.write(output.options.json ? `${JSON.stringify({ version })}\n` : `tslayer ${version}\n`);
-  return 0;
-}
-
   process.stdout.on('error', onError);
   process.stderr.on('error', onError);
 }
