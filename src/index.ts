@@ -17,10 +17,12 @@ export {
   type RoundsOptions,
   renderChart,
 } from './bench/index.ts';
+export type { Bundle } from './containers/bundle.ts';
 export type { RunningContainer } from './containers/running.ts';
 export { type ErrorCode, type ErrorDetails, isTslayerError, TslayerError } from './errors.ts';
 export type { CommitResult, NewImageOptions } from './images/commit.ts';
 export type { Aspect, FileChange } from './images/compare-trees.ts';
+export type { Conversion } from './images/convert.ts';
 export type { DiskUsage, ImageUsage, SnapshotUsage } from './images/df.ts';
 export type { SnapshotChange } from './images/diff-snapshot.ts';
 export type { FileDescription } from './images/file-description.ts';
@@ -55,7 +57,7 @@ export type {
 } from './launch/index.ts';
 export type { LayerState, OnProgress, OperationOptions, PlannedLayer, ProgressEvent } from './progress.ts';
 export type { Access, RunningRegistry, ServeOptions } from './serve/index.ts';
-export { openTslayer, serveRegistry, type Tslayer } from './tslayer.ts';
+export { openTslayer, serveRegistry, type Tslayer, unshare } from './tslayer.ts';
 export type {
   ArchiveLoadOptions,
   ImageBuildOptions,

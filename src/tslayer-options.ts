@@ -46,6 +46,8 @@ export interface SaveOptions extends OperationOptions {
 }
 
 export interface RunContainerOptions extends RunOptions, OperationOptions {
+  /** `native`, the built-in launcher, or `runc` or `crun` where installed. Default: the configured one. */
+  readonly runtime?: string;
   /** Remove the container at its end. */
   readonly remove?: boolean | undefined;
   /** Fetch the image first. Default `missing`. */

@@ -5,6 +5,7 @@
 import type { RegistryClient } from '../registry-client/client.ts';
 import { clientSettings, storeSettings } from './config/apply.ts';
 import { type Config, loadConfig } from './config/load.ts';
+import { ROOTLESS_UID } from './config/paths.ts';
 import type { OpenStore } from './images/store.ts';
 import type { Launcher } from './launch/index.ts';
 import type { Parts } from './library/parts.ts';
@@ -80,6 +81,16 @@ async function makeStore(config: Config): Promise<OpenStore> {
     config: storeSettings(config, DEFAULT_LIMITS),
   });
   return store;
+}
+
+/**
+ * Runs a command as root of a user namespace of the caller's, where its store, mounts and containers need no
+ * privilege; the exit status. What it mounts is seen by it and its children only.
+ * @throws UNSUPPORTED where the machine does not let users do so
+ */
+export async function unshare(command: readonly string[]): Promise<number> {
+  const { runAsMappedRoot } = await import('./launch/rootless.ts');
+  return runAsMappedRoot(command, { ...process.env, [ROOTLESS_UID]: String(process.geteuid?.() ?? -1) });
 }
 
 /** The embedded registry over an OCI image layout. */

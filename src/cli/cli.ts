@@ -1,11 +1,9 @@
 /** What a command has at hand: the streams, the user's wish to stop, and the library. */
+import type { Tslayer, TslayerOptions } from '../index.ts';
 import type { OperationOptions } from '../progress.ts';
 import type { GlobalOptions } from './globals.ts';
 import { Output } from './output.ts';
 import type { Interruption } from './signals.ts';
-
-type Library = typeof import('../index.ts');
-type Tslayer = Awaited<ReturnType<Library['openTslayer']>>;
 
 export class Cli implements AsyncDisposable {
   readonly globals: GlobalOptions;
@@ -44,13 +42,20 @@ export class Cli implements AsyncDisposable {
 
   /** The store, opened at the first call and closed after the command. */
   open(): Promise<Tslayer> {
-    this.#tslayer ??= this.#openLibrary();
+    this.#tslayer ??= this.#openLibrary(this.globals);
     return this.#tslayer;
   }
 
-  async #openLibrary(): Promise<Tslayer> {
+  /** The store with the driver that it has, where --driver means another one. */
+  openAsItIs(): Promise<Tslayer> {
+    this.#tslayer ??= this.#openLibrary({ ...this.globals, driver: undefined });
+    return this.#tslayer;
+  }
+
+  async #openLibrary(globals: Pick<TslayerOptions, 'root' | 'driver' | 'config'>): Promise<Tslayer> {
     const { openTslayer } = await import('../index.ts');
-    const { root, driver, config, plainHttp, insecure } = this.globals;
+    const { root, driver, config } = globals;
+    const { plainHttp, insecure } = this.globals;
     const { output } = this;
     return openTslayer({
       root,

@@ -1,9 +1,9 @@
 /** The command line's frame: finds the command, parses its words, runs it, and turns what happened into a status. */
 import { Command, CommanderError } from 'commander';
-import { asTslayerError, TslayerError } from '../errors.ts';
+import { asTslayerError, isTslayerError, TslayerError } from '../errors.ts';
 import { packageVersion } from '../version.ts';
 import { Cli } from './cli.ts';
-import type { CommandEntry } from './command.ts';
+import type { CommandEntry, Privilege } from './command.ts';
 import { exitStatusOf, READER_GONE } from './exit-status.ts';
 import { addGlobals, type GlobalOptions, splitCommand } from './globals.ts';
 import { Output } from './output.ts';
@@ -38,6 +38,9 @@ async function runCommand(entry: CommandEntry, words: readonly string[]): Promis
   addGlobals(parser);
   if (!parse(parser, words)) return 0;
   const options = parser.opts<GlobalOptions>();
+  const privilege = process.geteuid?.() === 0 ? 'none' : (command.privilege?.(options) ?? 'none');
+  const status = privilege === 'none' ? undefined : await enterNamespace(entry, words, privilege);
+  if (status !== undefined) return status;
   using interruption = new Interruption();
   const cli = new Cli({ ...options, color: options.color && useColor() }, interruption, parser.processedArgs);
   watchReader(interruption);
@@ -49,6 +52,21 @@ async function runCommand(entry: CommandEntry, words: readonly string[]): Promis
     const failure = asFailure(error);
     cli.output.error(failure);
     return failure.code === 'ABORTED' && interruption.exitStatus ? interruption.exitStatus : statusOf(entry, failure);
+  }
+}
+
+/** Starts over as root of a user namespace; undefined when there can be none and it is not needed. */
+async function enterNamespace(
+  { name }: CommandEntry,
+  words: readonly string[],
+  privilege: Exclude<Privilege, 'none'>,
+): Promise<number | undefined> {
+  const { unshare } = await import('../index.ts');
+  try {
+    return await unshare([process.execPath, process.argv[1] ?? '', name, ...words]);
+  } catch (error) {
+    if (privilege === 'useful' && isTslayerError(error, 'UNSUPPORTED')) return undefined;
+    throw error;
   }
 }
 

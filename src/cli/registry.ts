@@ -133,6 +133,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/run.ts')).command,
   },
   {
+    name: 'bundle',
+    group: 'Containers',
+    summary: 'Make an OCI bundle of an image, for any runtime',
+    load: async () => (await import('./commands/bundle.ts')).command,
+  },
+  {
     name: 'ps',
     group: 'Containers',
     summary: 'List containers',
@@ -254,6 +260,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/fsck.ts')).command,
   },
   {
+    name: 'convert',
+    group: 'Store',
+    summary: 'Give the store another driver',
+    load: async () => (await import('./commands/convert.ts')).command,
+  },
+  {
     name: 'info',
     group: 'Store',
     summary: 'Show the machine and the store, or where a pull goes',
@@ -264,6 +276,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: 'Store',
     summary: 'Show which storage drivers work here, and why',
     load: async () => (await import('./commands/drivers.ts')).command,
+  },
+  {
+    name: 'unshare',
+    group: 'More',
+    summary: "Open a shell where an ordinary user's mounts are visible",
+    load: async () => (await import('./commands/unshare.ts')).command,
   },
   {
     name: 'completion',

@@ -5,9 +5,12 @@
 import { homedir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 
+/** Tells a process that is root of a user's namespace only whose it is: `tslayer unshare`, and what it is used for. */
+export const ROOTLESS_UID = 'TSLAYER_ROOTLESS_UID';
+
 export interface Surroundings {
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Effective user id. */
+  /** Effective user id; in a user's own namespace that of the user. */
   readonly uid: number;
 }
 
@@ -15,7 +18,8 @@ export const SYSTEM_CONFIG = '/etc/tslayer/config.toml';
 const SYSTEM_ROOT = '/var/lib/tslayer';
 
 export function surroundings(): Surroundings {
-  return { env: process.env, uid: process.geteuid?.() ?? -1 };
+  const { env } = process;
+  return { env, uid: env[ROOTLESS_UID] ? Number(env[ROOTLESS_UID]) : (process.geteuid?.() ?? -1) };
 }
 
 /** An XDG directory; the specification says to ignore relative values. */

@@ -1,5 +1,6 @@
 /** Containers: run, watched, stopped, removed. */
 import { fileURLToPath } from 'node:url';
+import type { Bundle } from '../containers/bundle.ts';
 import type { RunRequest } from '../containers/run.ts';
 import type { RunningContainer } from '../containers/running.ts';
 import { isTslayerError } from '../errors.ts';
@@ -13,10 +14,12 @@ import type {
   LogEntry,
   LogOptions,
   RunningProcess,
+  RunOptions,
   StatsOptions,
   StopOptions,
   TerminalIO,
 } from '../launch/index.ts';
+import type { OperationOptions } from '../progress.ts';
 import { moduleUrl } from '../sys/module-url.ts';
 import type { RunContainerOptions, WarningOptions } from '../tslayer-options.ts';
 import { ExchangeMethods } from './exchange-methods.ts';
@@ -43,6 +46,13 @@ export class ContainerMethods extends ExchangeMethods {
     const { runDetached } = await import('../containers/run.ts');
     const { onWarning, ...rest } = options;
     return runDetached(await this.#runRequest(image, rest), onWarning ? { onWarning } : {});
+  }
+
+  /** An OCI bundle of an image for any runtime: DIRECTORY/config.json, and the image mounted at DIRECTORY/rootfs. */
+  async bundle(image: string, directory: string, options: RunOptions & OperationOptions = {}): Promise<Bundle> {
+    const { bundleImage } = await import('../containers/bundle.ts');
+    const { signal, onProgress, ...run } = options;
+    return bundleImage(await this.parts.store(), image, directory, run, { signal, onProgress });
   }
 
   /** Containers, oldest first; those that have ended with `all`. */
@@ -116,8 +126,10 @@ export class ContainerMethods extends ExchangeMethods {
   }
 
   async #runRequest(image: string, options: RunContainerOptions): Promise<RunRequest> {
-    const { remove = false, pull = 'missing', platform, signal, onProgress, ...run } = options;
+    const { remove = false, pull = 'missing', platform, signal, onProgress, runtime, ...rest } = options;
     const operation = { signal, onProgress };
+    const chosen = runtime ?? this.parts.config.run?.runtime ?? 'native';
+    const run = chosen === 'native' ? rest : { ...rest, runtime: chosen };
     if (pull === 'always' || (pull === 'missing' && !(await this.#has(image)))) {
       await this.pull(image, { ...operation, platform });
     }

@@ -1,8 +1,10 @@
 /** The store itself: what it takes, what can go, whether it is whole. */
 import type { DriverReport } from '../../drivers/index.ts';
+import type { Conversion } from '../images/convert.ts';
 import type { DiskUsage, DiskUsageOptions } from '../images/df.ts';
 import type { FsckOptions, FsckReport } from '../images/fsck/fsck.ts';
 import type { GcOptions, GcReport } from '../images/gc.ts';
+import type { OperationOptions } from '../progress.ts';
 import type { Info } from '../tslayer-options.ts';
 import { ContainerMethods } from './container-methods.ts';
 import { parseName } from './parts.ts';
@@ -45,6 +47,19 @@ export class StoreMethods extends ContainerMethods {
       configFiles: this.parts.config.files,
       store: storeInfo(await this.parts.store()),
     };
+  }
+
+  /**
+   * Unpacks every layer anew by another driver, without the network. Close it afterwards: it is still the old driver's.
+   * @throws IN_USE while something is made of an image, or another process works on the store
+   */
+  async convert(driver: string, options: OperationOptions = {}): Promise<Conversion> {
+    const [{ convertStore }, { driverKey, findDriver }] = await Promise.all([
+      import('../images/convert.ts'),
+      import('../store-driver.ts'),
+    ]);
+    const store = await this.parts.store();
+    return convertStore(store, await findDriver(store.paths.layers, driverKey(driver), false), options);
   }
 
   /** Each driver: whether it works for this store, what it found, and which one is chosen and why. */

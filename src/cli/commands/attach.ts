@@ -2,6 +2,8 @@
 import type { CliCommand } from '../command.ts';
 
 export const command: CliCommand = {
+  privilege: () => 'needed',
+
   define(parser) {
     parser
       .argument('<container>', 'name or id')

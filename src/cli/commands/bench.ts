@@ -13,6 +13,8 @@ interface Options {
 type What = 'disk' | 'pull' | 'mount';
 
 export const command: CliCommand = {
+  privilege: () => 'useful',
+
   define(parser) {
     parser
       .argument('<what>', 'disk, pull or mount')

@@ -3,6 +3,8 @@ import type { CliCommand } from '../command.ts';
 import { writeAll } from '../stdout.ts';
 
 export const command: CliCommand = {
+  privilege: () => 'useful',
+
   define(parser) {
     parser.argument('<image>', 'name or id').argument('<paths...>', 'files in it');
   },

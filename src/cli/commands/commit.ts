@@ -4,6 +4,8 @@ import { size } from '../format.ts';
 import { defineLayerFlags, type LayerFlags, newImageOptions, tellImage } from './image-flags.ts';
 
 export const command: CliCommand = {
+  privilege: ({ unpack }: { unpack?: boolean }) => (unpack === false ? 'none' : 'needed'),
+
   define(parser) {
     parser.argument('<mount>', 'name of a mount or container').argument('<name>', 'name of the new image');
     defineLayerFlags(parser);

@@ -6,6 +6,8 @@ import type { CliCommand } from '../command.ts';
 import { size } from '../format.ts';
 
 export const command: CliCommand = {
+  privilege: () => 'useful',
+
   define(parser) {
     parser
       .option('-v, --verbose', 'blobs and layers apart, inodes, what was written, and each difference to du')

@@ -7,6 +7,8 @@ import { size } from '../format.ts';
 const LETTERS = { added: 'A', modified: 'C', deleted: 'D' } as const;
 
 export const command: CliCommand = {
+  privilege: () => 'useful',
+
   define(parser) {
     parser
       .argument('<name>', 'a mount or container; with a second argument an image')

@@ -2,6 +2,8 @@
 import type { CliCommand } from '../command.ts';
 
 export const command: CliCommand = {
+  privilege: () => 'useful',
+
   define(parser) {
     parser.option('-v, --verbose', 'what each driver found by trying');
   },

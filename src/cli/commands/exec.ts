@@ -16,6 +16,8 @@ interface ExecFlags {
 }
 
 export const command: CliCommand = {
+  privilege: () => 'needed',
+
   define(parser) {
     parser
       .argument('<container>', 'name or id')

@@ -6,6 +6,8 @@ import type { CliCommand } from '../command.ts';
 import { writeAll } from '../stdout.ts';
 
 export const command: CliCommand = {
+  privilege: () => 'needed',
+
   define(parser) {
     parser
       .argument('<mount>', 'name of a mount, a container or an image')

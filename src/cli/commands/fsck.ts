@@ -8,6 +8,8 @@ interface FsckFlags {
 }
 
 export const command: CliCommand = {
+  privilege: () => 'useful',
+
   define(parser) {
     parser
       .option('--repair', 'fetch or unpack again what is damaged, and remove what belongs to nothing')

@@ -10,6 +10,8 @@ interface GcFlags {
 }
 
 export const command: CliCommand = {
+  privilege: () => 'useful',
+
   define(parser) {
     parser
       .option('-n, --dry-run', 'remove nothing, and say why each thing would stay or go')

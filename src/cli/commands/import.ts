@@ -3,6 +3,8 @@ import type { CliCommand } from '../command.ts';
 import { defineLayerFlags, type LayerFlags, newImageOptions, tellImage } from './image-flags.ts';
 
 export const command: CliCommand = {
+  privilege: ({ unpack }: { unpack?: boolean }) => (unpack === false ? 'none' : 'needed'),
+
   define(parser) {
     parser
       .argument('<tar>', 'file, or - for standard input; gzip and zstd are undone')

@@ -10,6 +10,8 @@ interface LoadFlags {
 }
 
 export const command: CliCommand = {
+  privilege: ({ unpack }: { unpack?: boolean }) => (unpack === false ? 'none' : 'needed'),
+
   define(parser) {
     parser
       .option('-i, --input <file>', 'archive or layout directory; standard input when left out')

@@ -1,5 +1,6 @@
 /** `mount`: a new writable snapshot over an image, mounted; it survives the process. */
 import type { CliCommand } from '../command.ts';
+import { requireMounting } from '../privilege.ts';
 
 interface MountFlags {
   readonly name?: string;
@@ -17,6 +18,7 @@ export const command: CliCommand = {
   },
 
   async run(cli, [image]: [string], { name, readOnly, target }: MountFlags) {
+    requireMounting();
     const tslayer = await cli.open();
     const mounted = await cli.working((operation) =>
       tslayer.mount(image, { ...operation, name, readOnly: readOnly === true, target }),

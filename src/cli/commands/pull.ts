@@ -10,6 +10,8 @@ export interface PullFlags {
 }
 
 export const command: CliCommand = {
+  privilege: ({ unpack }: { unpack?: boolean }) => (unpack === false ? 'none' : 'needed'),
+
   define(parser) {
     parser
       .argument(

@@ -8,6 +8,8 @@ interface RebaseFlags extends ConfigFlags {
 }
 
 export const command: CliCommand = {
+  privilege: ({ unpack }: { unpack?: boolean }) => (unpack === false ? 'none' : 'needed'),
+
   define(parser) {
     parser
       .argument('<image>', 'name or id')

@@ -3,6 +3,8 @@ import type { CliCommand } from '../command.ts';
 import { forEachName } from '../each.ts';
 
 export const command: CliCommand = {
+  privilege: () => 'needed',
+
   define(parser) {
     parser.argument('<containers...>', 'names or ids').option('-f, --force', 'kill those that run');
   },

@@ -3,6 +3,8 @@ import type { CliCommand } from '../command.ts';
 import { size } from '../format.ts';
 
 export const command: CliCommand = {
+  privilege: () => 'useful',
+
   define(parser) {
     parser
       .argument('<images...>', 'names or ids')

@@ -27,8 +27,6 @@ export interface RunFlags extends PassedOn {
 /** Adds docker's flags to the parser. */
 export function defineRunFlags(parser: Command): void {
   parser
-    .option('-i, --interactive', 'pass standard input on')
-    .option('-t, --tty', 'give the program a terminal')
     .option('--rm', 'remove the container when it ends')
     .option('-d, --detach', 'run in the background and print the id')
     .option('--detach-keys <keys>', 'keys that leave the container running (default: ctrl-p,ctrl-q)')
@@ -37,8 +35,15 @@ export function defineRunFlags(parser: Command): void {
     .addOption(
       new Option('--pull <when>', 'fetch the image').choices(['always', 'missing', 'never']).default('missing'),
     )
+    .addOption(new Option('--runtime <name>', 'what runs it (default: native)').choices(['native', 'runc', 'crun']))
     .option('--cidfile <file>', 'write the id to this new file')
     .option('-l, --label <key=value>', 'label of the container', collect);
+  defineContainerFlags(parser);
+}
+
+/** Those that say what the container is like. */
+export function defineContainerFlags(parser: Command): void {
+  parser.option('-i, --interactive', 'pass standard input on').option('-t, --tty', 'give the program a terminal');
   defineProcessFlags(parser);
   defineIsolationFlags(parser);
   defineLimitFlags(parser);

@@ -5,6 +5,8 @@ import { superviseForeground } from '../foreground.ts';
 import { defineRunFlags, type RunFlags, runOptionsOf } from './run-flags.ts';
 
 export const command: CliCommand = {
+  privilege: () => 'needed',
+
   define(parser) {
     // docker's -h is the host name.
     parser.helpOption('--help', 'show this help');

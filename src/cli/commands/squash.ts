@@ -4,6 +4,8 @@ import { natural } from '../flags.ts';
 import { defineLayerFlags, type LayerFlags, newImageOptions, tellImage } from './image-flags.ts';
 
 export const command: CliCommand = {
+  privilege: ({ unpack }: { unpack?: boolean }) => (unpack === false ? 'none' : 'needed'),
+
   define(parser) {
     parser
       .argument('<image>', 'name or id')

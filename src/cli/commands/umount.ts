@@ -8,6 +8,8 @@ interface UmountFlags {
 }
 
 export const command: CliCommand = {
+  privilege: () => 'needed',
+
   define(parser) {
     parser
       .argument('<mounts...>', 'names or mountpoints')
