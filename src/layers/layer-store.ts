@@ -25,6 +25,9 @@ export interface LayerStoreOptions {
   readonly durable: boolean;
 }
 
+/** Ids reserved at once: one sync for as many layers as most images have. */
+const ID_BLOCK = 64;
+
 /** What was learnt while a layer was unpacked. */
 export interface UnpackedLayer {
   readonly diffId: DiffID;
@@ -49,6 +52,8 @@ export interface LayerWriter extends AsyncDisposable {
 
 export class LayerStore {
   readonly #options: LayerStoreOptions;
+  /** Reserved, not used yet. */
+  readonly #ids: string[] = [];
 
   constructor(options: LayerStoreOptions) {
     this.#options = options;
@@ -123,11 +128,10 @@ export class LayerStore {
   async newId(kind: 'layer' | 'snapshot'): Promise<string> {
     const { metadata } = this.#options;
     const session = await this.session();
-    return metadata.transaction(() => {
-      const id = metadata.settings.newId();
-      metadata.garbage.put({ kind, key: id, session });
-      return id;
-    });
+    if (this.#ids.length === 0) this.#ids.push(...metadata.settings.reserveIds(ID_BLOCK));
+    const id = this.#ids.shift() as string;
+    metadata.transaction(() => metadata.garbage.put({ kind, key: id, session }));
+    return id;
   }
 
   /** A row must not name what another driver than the recorded one has made. Inside a transaction. */

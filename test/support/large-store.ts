@@ -27,6 +27,7 @@ export function fillStore(store: OpenStore, { images, layersEach, files = false 
     if (files) touch(store.blobs.path(digest));
     return digest;
   };
+  const ids = metadata.settings.reserveIds(images * layersEach);
   changeNames(store, () => {
     for (let i = 0; i < images; i++) {
       const names = Array.from({ length: layersEach }, (_, n) =>
@@ -35,7 +36,7 @@ export function fillStore(store: OpenStore, { images, layersEach, files = false 
       const layers = names.map((name) => addBlob(name, 'layer', OCI_LAYER_GZIP, 1_000_000));
       const diffIds = names.map((name) => asDiffID(digestOf(`tar ${name}`)));
       for (const diffId of diffIds.filter((key) => metadata.layers.get(key) === undefined)) {
-        const id = metadata.settings.newId();
+        const id = ids.shift() as string;
         const amounts = { tarSize: 3_000_000, bytes: 3_006_464, inodes: 1 };
         metadata.layers.put({ key: diffId, id, diffId, ...amounts, indexed: false, addedAt: 1 });
         if (files) touch(join(store.paths.layers, `${id}.erofs`));

@@ -22,17 +22,33 @@ export function cannotLoop(type: LoopType): string | undefined {
 export interface LoopFs extends Disposable {
   /** Where it is mounted. */
   readonly path: string;
+  /** The disk, as it would be found after a power cut: without what is still in memory. */
+  readonly image: string;
 }
 
 /** The image is sparse: `size` costs what is written. `mkfs` adds options, as `-n ftype=0`. */
 export function loopFs(type: LoopType, sizeMiB = 2048, mkfs: readonly string[] = []): LoopFs {
   const directory = mkdtempSync(join(tmpdir(), `tslayer-${type}-`));
   const [image, path] = [join(directory, 'image'), join(directory, 'mnt')];
-  try {
+  const make = () => {
     writeFileSync(image, '');
     truncateSync(image, sizeMiB * 1024 * 1024);
     const [program = '', ...options] = MKFS[type];
     execFileSync(program, [...options, ...mkfs, image], { stdio: ['ignore', 'ignore', 'inherit'] });
+  };
+  return mounted(directory, image, path, type, make);
+}
+
+/** A copy of a disk as it is at this moment, mounted: what a power cut now would leave. */
+export function loopCopy(type: LoopType, disk: string): LoopFs {
+  const directory = mkdtempSync(join(tmpdir(), `tslayer-${type}-`));
+  const [image, path] = [join(directory, 'image'), join(directory, 'mnt')];
+  return mounted(directory, image, path, type, () => execFileSync('cp', ['--sparse=always', disk, image]));
+}
+
+function mounted(directory: string, image: string, path: string, type: LoopType, make: () => void): LoopFs {
+  try {
+    make();
     mkdirSync(path);
     // mount(8) finds a free loop device, which goes with the mount.
     execFileSync('mount', ['-t', type, '-o', 'loop', image, path]);
@@ -42,6 +58,7 @@ export function loopFs(type: LoopType, sizeMiB = 2048, mkfs: readonly string[] =
   }
   return {
     path,
+    image,
     [Symbol.dispose]() {
       detachBelow(path);
       unmount(path);
