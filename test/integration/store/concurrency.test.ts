@@ -13,7 +13,7 @@ import { checkEmpty, checkStore } from '../../support/store-check.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 import { openTestStore } from '../../support/test-store.ts';
 
-const SECONDS = Number(process.env.TSLAYER_CHAOS_SECONDS ?? 4);
+const SECONDS = Number(process.env.TSLAYER_CHAOS_SECONDS ?? 3);
 const DRIVERS: Readonly<Record<string, readonly Requirement[]>> = {
   erofs: [root, kernel(6, 12)],
   overlayfs: [root],
