@@ -16,10 +16,10 @@ import {
   unlinkAt,
 } from '../../sys/at.ts';
 import { closeFd } from '../../sys/libc.ts';
-import { openPath } from '../../sys/make-files.ts';
+import { openPath, setModeFd, setOwnerFd } from '../../sys/make-files.ts';
 import { AT_FDCWD } from '../../sys/mount-api.ts';
 import { isDirectory } from '../../sys/walk.ts';
-import { getXattr, removeXattr, setXattr } from '../../sys/xattr.ts';
+import { getXattr, listXattrs, removeXattr, setXattr } from '../../sys/xattr.ts';
 import { sameBytes } from '../tar/bytes.ts';
 import { must } from './attributes.ts';
 import { isMissingParent, look } from './look.ts';
@@ -118,11 +118,23 @@ export class ApplySpelling extends Spelling {
       for (const child of readDirectoryFd(fd)) {
         if (this.#removeLower(fd, Number(stat.ino), child.name, join(path, child.name))) kept = true;
       }
+      if (kept && !made) this.#strip(fd, path);
     } finally {
       closeFd(fd);
     }
     if (!kept) rmdirAt(dirFd, name);
     return kept;
+  }
+
+  /** The lower directory is gone; what is left of it is one that this layer implies. */
+  #strip(fd: number, path: Uint8Array): void {
+    must(setOwnerFd(fd, 0, 0), 'chown', path);
+    must(setModeFd(fd, 0o755), 'chmod', path);
+    for (const name of listXattrs(inside(path))) {
+      if (name.toString('latin1') !== 'security.selinux') removeXattr(inside(path), name);
+    }
+    this.#acls.delete(statFd(fd).ino);
+    this.#times.add(Uint8Array.from(inside(path)), { seconds: 0, nanoseconds: 0 });
   }
 
   #in(directory: Uint8Array, action: (fd: number) => void): void {
