@@ -1,4 +1,11 @@
-/** Classic BPF, as seccomp takes it: instructions, and programs put together from the end backwards. */
+/** Classic BPF, as seccomp takes it: decisions as a graph, and the graph as instructions. */
+
+/** What a filter decides, and by what. Equal parts are shared: a graph, not a tree. */
+export type Decision =
+  | { readonly kind: 'return'; readonly value: number }
+  /** Loads a word of struct seccomp_data, or masks what was loaded, and goes on. */
+  | { readonly kind: 'load' | 'and'; readonly operand: number; readonly next: Decision }
+  | { readonly kind: 'branch'; readonly op: number; readonly k: number; readonly yes: Decision; readonly no: Decision };
 
 /** struct sock_filter. Jumps count from the next instruction. */
 export interface Instruction {
@@ -17,22 +24,82 @@ export const JGE = 0x35;
 const RET_K = 0x06;
 const MAX_JUMP = 255;
 
-export const load = (offset: number): Instruction => ({ code: LD_W_ABS, jt: 0, jf: 0, k: offset });
-export const and = (mask: number): Instruction => ({ code: ALU_AND_K, jt: 0, jf: 0, k: mask });
-export const ret = (value: number): Instruction => ({ code: RET_K, jt: 0, jf: 0, k: value });
+export const load = (operand: number, next: Decision): Decision => ({ kind: 'load', operand, next });
+export const and = (operand: number, next: Decision): Decision => ({ kind: 'and', operand, next });
+export const ret = (value: number): Decision => ({ kind: 'return', value });
 
-/** Where a branch goes: into code further on. */
-export type Code = readonly Instruction[];
+/** `if (A op k) yes else no` */
+export const branch = (op: number, k: number, yes: Decision, no: Decision): Decision => ({
+  kind: 'branch',
+  op,
+  k,
+  yes,
+  no,
+});
 
-/** `if (A op k) yes else no`: both are whole programs that end by returning. */
-export function branch(op: number, k: number, yes: Code, no: Code): Instruction[] {
-  if (no.length <= MAX_JUMP) return [{ code: op, jt: no.length, jf: 0, k }, ...no, ...yes];
-  // A conditional jump reaches 255 instructions, an unconditional one as far as it likes.
-  return [{ code: op, jt: 0, jf: 1, k }, { code: JMP_JA, jt: 0, jf: 0, k: no.length }, ...no, ...yes];
+/** The instructions of a decision, and of all that it leads to. @param limit more of them are a RangeError */
+export function assemble(decision: Decision, limit: number): Instruction[] {
+  const assembler = new Assembler(limit);
+  assembler.place(decision);
+  return assembler.reversed.toReversed();
+}
+
+/** Works from the end: jumps only go forward, so what is jumped to is there already. */
+class Assembler {
+  readonly reversed: Instruction[] = [];
+  readonly #places = new Map<Decision, number>();
+  readonly #limit: number;
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /** Where the decision's first instruction is, from the end. */
+  place(decision: Decision): number {
+    const known = this.#places.get(decision);
+    // A return far away is cheaper written again than jumped to.
+    if (known !== undefined && (decision.kind !== 'return' || this.#distance(known) < MAX_JUMP / 2)) return known;
+    const at = this.#emit(decision);
+    this.#places.set(decision, at);
+    return at;
+  }
+
+  #emit(decision: Decision): number {
+    if (decision.kind === 'return') return this.#push(RET_K, decision.value);
+    if (decision.kind === 'branch') return this.#emitBranch(decision.op, decision.k, decision.yes, decision.no);
+    this.#adjoin(this.place(decision.next));
+    return this.#push(decision.kind === 'load' ? LD_W_ABS : ALU_AND_K, decision.operand);
+  }
+
+  #emitBranch(op: number, k: number, yes: Decision, no: Decision): number {
+    const yesAt = this.place(yes);
+    const noAt = this.#reachable(this.place(no));
+    const nearYes = this.#reachable(yesAt);
+    return this.#push(op, k, this.#distance(nearYes), this.#distance(noAt));
+  }
+
+  /** A conditional jump reaches 255 instructions, with room for two unconditional ones between; these any distance. */
+  #reachable(place: number): number {
+    return this.#distance(place) < MAX_JUMP - 2 ? place : this.#push(JMP_JA, this.#distance(place));
+  }
+
+  /** Makes the place the very next instruction. */
+  #adjoin(place: number): void {
+    if (this.#distance(place) > 0) this.#push(JMP_JA, this.#distance(place));
+  }
+
+  #distance(place: number): number {
+    return this.reversed.length - place - 1;
+  }
+
+  #push(code: number, k: number, jt = 0, jf = 0): number {
+    if (this.reversed.length === this.#limit) throw new RangeError(`more than ${this.#limit} instructions`);
+    return this.reversed.push({ code, jt, jf, k }) - 1;
+  }
 }
 
 /** As the kernel wants it: 8 bytes each, little endian. */
-export function encode(program: Code): Buffer {
+export function encode(program: readonly Instruction[]): Buffer {
   const bytes = Buffer.alloc(program.length * 8);
   for (const [i, { code, jt, jf, k }] of program.entries()) {
     bytes.writeUInt16LE(code, i * 8);
@@ -41,22 +108,4 @@ export function encode(program: Code): Buffer {
     bytes.writeUInt32LE(k >>> 0, i * 8 + 4);
   }
   return bytes;
-}
-
-/** Runs a program over struct seccomp_data: what the kernel would decide. For tests, and for what is written about. */
-export function run(program: Code, data: Uint8Array): { value: number; steps: number } {
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  let a = 0;
-  for (let pc = 0, steps = 1; ; steps++) {
-    const { code, jt, jf, k } = program[pc]!;
-    pc++;
-    if (code === RET_K) return { value: k >>> 0, steps };
-    if (code === LD_W_ABS) a = view.getUint32(k, true);
-    else if (code === ALU_AND_K) a = (a & k) >>> 0;
-    else if (code === JMP_JA) pc += k;
-    else if (code === JEQ) pc += a === k >>> 0 ? jt : jf;
-    else if (code === JGT) pc += a > k >>> 0 ? jt : jf;
-    else if (code === JGE) pc += a >= k >>> 0 ? jt : jf;
-    else throw new Error(`instruction ${code} is not known`);
-  }
 }

@@ -4,7 +4,7 @@
  * on every call that every program of the container makes.
  */
 import { TslayerError } from '../../errors.ts';
-import { and, branch, type Code, encode, JEQ, JGE, JGT, load, ret } from './bpf.ts';
+import { and, assemble, branch, type Decision, encode, type Instruction, JEQ, JGE, JGT, load, ret } from './bpf.ts';
 import type { SeccompAction, SeccompArgument, SeccompProfile, SeccompRule } from './profile.ts';
 import { type Abi, abisOf } from './syscalls.ts';
 
@@ -24,7 +24,7 @@ const ENOSYS = 38;
 /** The kernel's limit, BPF_MAXINSNS. */
 const MAX_INSTRUCTIONS = 4096;
 
-function verdict(action: SeccompAction, errno: number): number {
+function verdictOf(action: SeccompAction, errno: number): number {
   switch (action) {
     case 'SCMP_ACT_ALLOW':
       return RET_ALLOW;
@@ -47,42 +47,44 @@ export function compileProfile(profile: SeccompProfile, arch: string = process.a
   return encode(compile(profile, arch));
 }
 
-export function compile(profile: SeccompProfile, arch: string): Code {
+export function compile(profile: SeccompProfile, arch: string): Instruction[] {
   const abis = abisOf(arch).filter(({ name }) => profile.architectures?.includes(name) ?? true);
-  const decided = abis.reduceRight<Code>(
-    (others, abi) => branch(JEQ, abi.audit, [load(NUMBER_AT), ...compileAbi(profile, abi)], others),
-    [ret(RET_KILL_PROCESS)],
+  const decision = abis.reduceRight<Decision>(
+    (others, abi) => branch(JEQ, abi.audit, load(NUMBER_AT, decideAbi(profile, abi)), others),
+    ret(RET_KILL_PROCESS),
   );
-  const program = [load(ARCH_AT), ...decided];
-  if (program.length <= MAX_INSTRUCTIONS) return program;
-  throw new TslayerError(
-    'LIMIT_EXCEEDED',
-    `the seccomp profile needs ${program.length} instructions, the kernel takes ${MAX_INSTRUCTIONS}`,
-  );
+  try {
+    return assemble(load(ARCH_AT, decision), MAX_INSTRUCTIONS);
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause;
+    const limit = `the kernel takes ${MAX_INSTRUCTIONS} instructions`;
+    throw new TslayerError('LIMIT_EXCEEDED', `the seccomp profile is too long: ${limit}`, { cause });
+  }
 }
 
-/** From this number on until the next range's, the same code decides. */
+/** From this number on until the next range's, the same decision holds. */
 interface Range {
   readonly first: number;
-  readonly code: Code;
+  readonly decision: Decision;
 }
 
 /** 32-bit ARM has calls of its own from 0xf0000 on; everything else is numbered in order. */
 const PRIVATE_NUMBERS = 0xf0000;
 
-function compileAbi(profile: SeccompProfile, abi: Abi): Code {
-  const otherwise = [ret(verdict(profile.defaultAction, profile.defaultErrnoRet ?? EPERM))];
+function decideAbi(profile: SeccompProfile, abi: Abi): Decision {
+  const verdict = sharedVerdicts();
+  const otherwise = verdict(profile.defaultAction, profile.defaultErrnoRet ?? EPERM);
   const known = Math.max(...[...abi.numbers.values()].filter((number) => number < PRIVATE_NUMBERS));
   const end = abi.limit ?? PRIVATE_NUMBERS;
   // Calls newer than the list: a program that hears ENOSYS falls back to an older one; EPERM it takes for an answer.
-  const unknown = profile.defaultAction === 'SCMP_ACT_ERRNO' ? [ret(RET_ERRNO | ENOSYS)] : otherwise;
-  const unnamed = (number: number): Code => (number > known && number < end ? unknown : otherwise);
+  const unknown = profile.defaultAction === 'SCMP_ACT_ERRNO' ? verdict('SCMP_ACT_ERRNO', ENOSYS) : otherwise;
+  const unnamed = (number: number): Decision => (number > known && number < end ? unknown : otherwise);
   const starts = new Map([0, known + 1, end].map((number) => [number, unnamed(number)]));
   const rules = rulesByNumber(profile, abi);
   for (const number of rules.keys()) starts.set(number + 1, unnamed(number + 1));
-  for (const [number, own] of rules) starts.set(number, compileRules(own, otherwise));
-  const ranges = [...starts].toSorted(([a], [b]) => a - b).map(([first, code]): Range => ({ first, code }));
-  return tree(ranges.filter(({ code }, i) => !sameCode(ranges[i - 1]?.code, code)));
+  for (const [number, own] of rules) starts.set(number, decideRules(own, otherwise, verdict));
+  const ranges = [...starts].toSorted(([a], [b]) => a - b).map(([first, decision]): Range => ({ first, decision }));
+  return tree(ranges.filter(({ decision }, i) => ranges[i - 1]?.decision !== decision));
 }
 
 /** Names of other architectures are no mistake: they are left out. */
@@ -97,46 +99,54 @@ function rulesByNumber(profile: SeccompProfile, abi: Abi): Map<number, SeccompRu
   return rules;
 }
 
-function sameCode(a: Code | undefined, b: Code): boolean {
-  return a !== undefined && a.length === 1 && b.length === 1 && a[0]!.k === b[0]!.k;
+type Verdict = (action: SeccompAction, errno: number) => Decision;
+
+/** One decision for each verdict, so that equal ones are seen to be equal. */
+function sharedVerdicts(): Verdict {
+  const known = new Map<number, Decision>();
+  return (action, errno) => {
+    const value = verdictOf(action, errno);
+    const decision = known.get(value) ?? ret(value);
+    known.set(value, decision);
+    return decision;
+  };
 }
 
-function tree(ranges: readonly Range[]): Code {
-  if (ranges.length === 1) return ranges[0]!.code;
+function tree(ranges: readonly Range[]): Decision {
+  if (ranges.length === 1) return ranges[0]!.decision;
   const middle = ranges.length >> 1;
   return branch(JGE, ranges[middle]!.first, tree(ranges.slice(middle)), tree(ranges.slice(0, middle)));
 }
 
 /** Rules with conditions are asked in order, the one without last, whatever the order they stand in. */
-function compileRules(rules: readonly SeccompRule[], otherwise: Code): Code {
+function decideRules(rules: readonly SeccompRule[], otherwise: Decision, verdict: Verdict): Decision {
   const hasArguments = ({ args }: SeccompRule): boolean => args !== undefined && args.length > 0;
-  const code = (rule: SeccompRule): Code => [ret(verdict(rule.action, rule.errnoRet ?? EPERM))];
+  const decided = (rule: SeccompRule): Decision => verdict(rule.action, rule.errnoRet ?? EPERM);
   const plain = rules.find((rule) => !hasArguments(rule));
   return rules
     .filter(hasArguments)
-    .reduceRight<Code>(
-      (next, rule) => rule.args!.reduceRight<Code>((met, argument) => condition(argument, met, next), code(rule)),
-      plain ? code(plain) : otherwise,
+    .reduceRight<Decision>(
+      (next, rule) =>
+        rule.args!.reduceRight<Decision>((met, argument) => condition(argument, met, next), decided(rule)),
+      plain ? decided(plain) : otherwise,
     );
 }
 
 /** A 64-bit comparison out of 32-bit ones: `met` when the condition holds, else `failed`. */
-function condition(argument: SeccompArgument, met: Code, failed: Code): Code {
+function condition(argument: SeccompArgument, met: Decision, failed: Decision): Decision {
   const { index, op } = argument;
   const value = BigInt(op === 'SCMP_CMP_MASKED_EQ' ? (argument.valueTwo ?? 0) : argument.value);
   const mask = op === 'SCMP_CMP_MASKED_EQ' ? BigInt(argument.value) : undefined;
   const [low, high] = [Number(value & 0xffffffffn), Number(value >> 32n)];
-  const word = (half: 0 | 1): Code => {
-    const loaded = [load(ARGUMENTS_AT + index * 8 + half * 4)];
-    return mask === undefined ? loaded : [...loaded, and(Number((mask >> BigInt(half * 32)) & 0xffffffffn))];
+  const word = (half: 0 | 1, next: Decision): Decision => {
+    const masked = mask === undefined ? next : and(Number((mask >> BigInt(half * 32)) & 0xffffffffn), next);
+    return load(ARGUMENTS_AT + index * 8 + half * 4, masked);
   };
-  const compareLow = (jump: number, yes: Code, no: Code): Code => [...word(0), ...branch(jump, low, yes, no)];
+  const compareLow = (jump: number, yes: Decision, no: Decision): Decision => word(0, branch(jump, low, yes, no));
+  const equal = (yes: Decision, no: Decision): Decision => word(1, branch(JEQ, high, compareLow(JEQ, yes, no), no));
   /** The high words decide unless they are equal. */
-  const ordered = (jump: number, yes: Code, no: Code): Code => [
-    ...word(1),
-    ...branch(JGT, high, yes, branch(JEQ, high, compareLow(jump, yes, no), no)),
-  ];
-  const equal = (yes: Code, no: Code): Code => [...word(1), ...branch(JEQ, high, compareLow(JEQ, yes, no), no)];
+  const ordered = (jump: number, yes: Decision, no: Decision): Decision =>
+    word(1, branch(JGT, high, yes, branch(JEQ, high, compareLow(jump, yes, no), no)));
   switch (op) {
     case 'SCMP_CMP_EQ':
     case 'SCMP_CMP_MASKED_EQ':
