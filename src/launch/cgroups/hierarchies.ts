@@ -13,20 +13,24 @@ export interface Hierarchy {
 /** Options of a v1 hierarchy that are no subsystems. */
 const NOT_SUBSYSTEMS = /^(rw|ro|xattr|noprefix|clone_children|release_agent=.*|name=.*|.*favordynmods)$/;
 
-export function findHierarchies(mounts: readonly MountInfo[] = readMountInfo('self')): Hierarchy[] {
+/** @param controllers of a version 2 hierarchy, by its mountpoint */
+export function findHierarchies(
+  mounts: readonly MountInfo[] = readMountInfo('self'),
+  controllers: (mountpoint: string) => readonly string[] = readControllers,
+): Hierarchy[] {
   const found = mounts
     .filter(({ type }) => type === 'cgroup' || type === 'cgroup2')
     .map(({ type, mountPoint, superOptions }): Hierarchy => {
-      if (type === 'cgroup2') return { version: 2, mountpoint: mountPoint, subsystems: controllersOf(mountPoint) };
+      if (type === 'cgroup2') return { version: 2, mountpoint: mountPoint, subsystems: controllers(mountPoint) };
       const subsystems = superOptions.filter((option) => !NOT_SUBSYSTEMS.test(option));
       return { version: 1, mountpoint: mountPoint, subsystems };
     });
-  // A hierarchy that is mounted twice counts once.
+  // A hierarchy that is mounted twice counts once, at the first place.
   const key = ({ version, subsystems }: Hierarchy): string => `${version} ${version === 2 ? '' : subsystems.join()}`;
   return [...new Map(found.toReversed().map((each) => [key(each), each])).values()].toReversed();
 }
 
-function controllersOf(mountpoint: string): string[] {
+function readControllers(mountpoint: string): string[] {
   try {
     return words(readFileSync(join(mountpoint, 'cgroup.controllers'), 'utf8'));
   } catch {

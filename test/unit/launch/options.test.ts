@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { findRange } from '../../../src/launch/host.ts';
+import { parseDevice, parseDeviceRate, parseDeviceRule } from '../../../src/launch/options/devices.ts';
+import { mergeEnvironment, parseEnvironmentFile, resolveVariables } from '../../../src/launch/options/environment.ts';
+import { generateFiles } from '../../../src/launch/options/files.ts';
+import { parseNamespace } from '../../../src/launch/options/namespaces.ts';
+import { parseSecurityOptions, parseUserNamespace } from '../../../src/launch/options/security.ts';
+import { parseBytes, parseCpus } from '../../../src/launch/options/sizes.ts';
+import { parseUlimit } from '../../../src/launch/options/ulimits.ts';
+import { parseTmpfs, parseVolume } from '../../../src/launch/options/volumes.ts';
+import { signalNumber } from '../../../src/launch/signals.ts';
+
+const INVALID = { code: 'INVALID_ARGUMENT' };
+
+describe('run options', () => {
+  test('sizes are powers of 1024, as docker counts', () => {
+    const sizes = { '512m': 512 << 20, '1g': 1 << 30, '1.5k': 1536, '64kb': 65536, '4GiB': 4 * 2 ** 30, '100': 100 };
+    for (const [text, bytes] of Object.entries(sizes)) assert.equal(parseBytes(text, 'x'), bytes, text);
+    for (const text of ['', 'm', '-1', '1x', '1e9', '99999999999g']) {
+      assert.throws(() => parseBytes(text, 'x'), INVALID, text);
+    }
+  });
+
+  test('processors are microseconds of a tenth of a second', () => {
+    assert.deepEqual(parseCpus('1.5'), { quota: 150_000, period: 100_000 });
+    for (const text of ['0', '-1', 'two', '']) assert.throws(() => parseCpus(text), INVALID, text);
+  });
+
+  test('volumes are bound with everything below them, privately', () => {
+    assert.deepEqual(parseVolume('/src:/dst:ro'), {
+      destination: '/dst',
+      type: 'bind',
+      source: '/src',
+      options: ['rbind', 'rprivate', 'ro'],
+    });
+    assert.deepEqual(parseVolume('/a:/b/../c:rshared,Z').destination, '/c');
+    for (const text of ['/only', 'named:/x', '/a:relative', '/a:/', '/a:/b:fast', '/a:/b:ro:x']) {
+      assert.throws(() => parseVolume(text), INVALID, text);
+    }
+  });
+
+  test('a tmpfs is nosuid, nodev and noexec unless exec is asked for', () => {
+    assert.deepEqual(parseTmpfs('/run').options, ['nosuid', 'nodev', 'noexec']);
+    assert.deepEqual(parseTmpfs('/run:size=64m,exec').options, ['nosuid', 'nodev', 'size=64m', 'exec']);
+  });
+
+  test('limits have a soft and a hard side', () => {
+    assert.deepEqual(parseUlimit('nofile=1024:2048'), { type: 'nofile', soft: 1024, hard: 2048 });
+    assert.deepEqual(parseUlimit('core=unlimited'), { type: 'core', soft: -1, hard: -1 });
+    for (const text of ['nofile', 'files=3', 'nofile=2:1', 'nofile=-1:5', 'nofile=a']) {
+      assert.throws(() => parseUlimit(text), INVALID, text);
+    }
+  });
+
+  test('of variables the last one wins, where the first one stood', () => {
+    assert.deepEqual(mergeEnvironment(['A=1', 'B=2'], ['A=3', 'C=']), ['A=3', 'B=2', 'C=']);
+    assert.deepEqual(resolveVariables(['A', 'B=2', 'GONE'], { A: 'x' }), ['A=x', 'B=2']);
+    assert.deepEqual(parseEnvironmentFile('# no\n\nA=1\n  B= x "y"\r\n'), ['A=1', 'B= x "y"']);
+  });
+
+  test('namespaces are new, the host’s, or joined by path', () => {
+    assert.deepEqual(parseNamespace('network', undefined, ['none']), [{ type: 'network' }]);
+    assert.deepEqual(parseNamespace('network', 'none', ['none']), [{ type: 'network' }]);
+    assert.deepEqual(parseNamespace('ipc', 'host'), []);
+    assert.deepEqual(parseNamespace('network', 'ns:/run/netns/a'), [{ type: 'network', path: '/run/netns/a' }]);
+    for (const text of ['none', 'ns:relative', 'bridge'])
+      assert.throws(() => parseNamespace('ipc', text), INVALID, text);
+  });
+
+  test('security starts from everything, or from nothing when privileged', () => {
+    assert.deepEqual(parseSecurityOptions([], false), {
+      seccomp: 'default',
+      noNewPrivileges: true,
+      systemPathsUnconfined: false,
+    });
+    assert.deepEqual(parseSecurityOptions(['seccomp=p.json', 'no-new-privileges:true'], true), {
+      seccomp: 'p.json',
+      noNewPrivileges: true,
+      systemPathsUnconfined: true,
+    });
+    for (const text of ['apparmor=x', 'seccomp', 'label=disable', 'x']) {
+      assert.throws(() => parseSecurityOptions([text], false), INVALID, text);
+    }
+  });
+
+  test('a user namespace never maps root to root', () => {
+    const range = { uid: 100_000, gid: 200_000, size: 65_536 };
+    assert.deepEqual(parseUserNamespace('auto', () => range)?.gids, [
+      { containerID: 0, hostID: 200_000, size: 65_536 },
+    ]);
+    assert.equal(
+      parseUserNamespace('host', () => assert.fail('no range is taken')),
+      undefined,
+    );
+    assert.deepEqual(parseUserNamespace('1000:1001:10', () => range)?.uids[0]?.hostID, 1000);
+    for (const text of ['0:0:10', '1000:1000:0', '5:4294967290:10', 'keep-id']) {
+      assert.throws(() => parseUserNamespace(text, () => range), INVALID, text);
+    }
+  });
+
+  test('subordinate ids are the user’s own line of the file', () => {
+    const text = 'anna:100000:65536\nberta:165536:65536\n';
+    assert.deepEqual(findRange(text, 'berta'), { first: 165_536, count: 65_536 });
+    assert.equal(findRange(text, 'bert'), undefined);
+  });
+
+  const statDevice = (path: string) => {
+    assert.equal(path, '/dev/fuse');
+    return { type: 'c', major: 10, minor: 229, mode: 0o666, uid: 0, gid: 0 } as const;
+  };
+
+  test('devices may be renamed and restricted', () => {
+    const { device, rule } = parseDevice('/dev/fuse:/dev/inside:r', statDevice);
+    assert.deepEqual([device.path, device.source, device.minor], ['/dev/inside', '/dev/fuse', 229]);
+    assert.deepEqual(rule, { allow: true, type: 'c', major: 10, minor: 229, access: 'r' });
+    assert.equal(parseDevice('/dev/fuse:rw', statDevice).rule.access, 'rw');
+    assert.deepEqual(parseDeviceRule('c 1:* rwm'), { allow: true, type: 'c', major: 1, access: 'rwm' });
+    assert.throws(() => parseDeviceRule('c 1:3'), INVALID);
+  });
+
+  test('rates name a device by path or by numbers', () => {
+    const rate = (text: string) => parseDeviceRate('--device-read-bps', text, statDevice, parseBytes);
+    assert.deepEqual(rate('/dev/fuse:1mb'), { major: 10, minor: 229, rate: 1 << 20 });
+    assert.deepEqual(rate('8:16:2k'), { major: 8, minor: 16, rate: 2048 });
+    assert.throws(() => rate('1mb'), INVALID);
+  });
+
+  test('/etc/hosts knows the loopback and the container, or what the host knows', () => {
+    const facts = {
+      hostname: 'box',
+      hostHosts: 'H\n',
+      hostResolvConf: 'R\n',
+      hostNetwork: false,
+      addHost: [],
+      dns: [],
+    };
+    const own = generateFiles({ ...facts, addHost: ['db:10.0.0.1'], dns: ['9.9.9.9'] });
+    assert.match(own.hosts ?? '', /^127\.0\.0\.1\tlocalhost\n(?:.*\n)*127\.0\.0\.1\tbox\n10\.0\.0\.1\tdb\n$/);
+    assert.equal(own.resolvConf, 'nameserver 9.9.9.9\n');
+    assert.deepEqual(generateFiles({ ...facts, hostNetwork: true }), {
+      hosts: 'H\n',
+      hostname: 'box\n',
+      resolvConf: 'R\n',
+    });
+    assert.throws(() => generateFiles({ ...facts, addHost: ['a\nb:1.1.1.1'] }), INVALID);
+    assert.throws(() => generateFiles({ ...facts, dns: ['1.1.1.1\nx'] }), INVALID);
+  });
+
+  test('signals are known by name, short name and number', () => {
+    assert.deepEqual(['SIGTERM', 'term', '15', 'RTMIN+3'].map(signalNumber), [15, 15, 15, 37]);
+    for (const text of ['', 'NOPE', '0', '65', '-1']) assert.throws(() => signalNumber(text), INVALID, text);
+  });
+});
