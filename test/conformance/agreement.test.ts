@@ -3,11 +3,15 @@ import assert from 'node:assert/strict';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { LayerItem } from '../../drivers/conformance/encode.ts';
-import { closeUnpacker, Kit } from '../../drivers/conformance/kit.ts';
+import { dir, file, symlink, whiteout } from '../../drivers/conformance/items.ts';
+import { closeUnpacker, describeChange, Kit, treeBelow } from '../../drivers/conformance/kit.ts';
 import { compareTrees, type TreeRecord } from '../../drivers/conformance/tree.ts';
+import type { Change } from '../../drivers/driver.ts';
 import { loadDriver } from '../../drivers/index.ts';
 import { isTslayerError } from '../../src/errors.ts';
+import { collect } from '../support/collect.ts';
 import { completeLayer, showItem, sketchyLayer } from '../support/random-layers.ts';
+import { perform, type Write, writes } from '../support/random-writes.ts';
 import { kernel, kernelFs, missing, root } from '../support/requires.ts';
 
 const NAMES = ['overlayfs', 'vfs', 'erofs'];
@@ -36,6 +40,53 @@ describe('all drivers agree', { skip }, () => {
     });
   }
 });
+
+const BASE = [
+  dir('d'),
+  file('d/x', 'x'),
+  file('d/y', 'yy'),
+  dir('d/s'),
+  file('d/s/x', 's'),
+  file('x', '1'),
+  symlink('y', 'x'),
+];
+const OVER = [dir('e'), file('e/x', 'e'), whiteout('d/y'), dir('d'), file('z', 'z', { xattrs: { 'trusted.n': '7' } })];
+
+describe('whatever is written', { skip }, () => {
+  after(closeUnpacker);
+
+  test('the calls answer alike, the changes are the same, and applied they give the same tree', async () => {
+    await fc.assert(
+      fc.asyncProperty(writes, async (list) => {
+        const [first, ...others] = await Promise.all(NAMES.map((name) => written(name, list)));
+        for (const other of others) assert.deepEqual(other, first);
+      }),
+      { numRuns: runs * 2 },
+    );
+  });
+});
+
+/** What the calls answer and what changes they leave on one driver; checks there that the changes are complete. */
+async function written(name: string, list: readonly Write[]): Promise<readonly string[][]> {
+  await using kit = await Kit.open(await loadDriver(name));
+  const stack = await kit.stack(BASE, OVER);
+  const { id, path } = await kit.work(stack);
+  const answers = perform(path, list);
+  const changes: string[] = [];
+  for await (const change of kit.driver.changes(id, stack)) changes.push(await tell(change));
+  const applied = await kit.layer(kit.driver.changes(id, stack), stack);
+  assert.deepEqual(compareTrees(treeBelow(path), await kit.view(applied)), [], `${name}: applied again`);
+  return [answers, changes];
+}
+
+async function tell(change: Change): Promise<string> {
+  if (change.kind === 'deleted' || change.kind === 'opaque') return describeChange(change);
+  const { mode, uid, gid, mtime, size, xattrs, linkname } = change.entry;
+  const content = change.open ? Buffer.concat(await collect(change.open())).toString() : '';
+  const attributes = xattrs.map((xattr) => `${Buffer.from(xattr.name)}=${Buffer.from(xattr.value)}`).join();
+  const time = `${mtime.seconds}.${mtime.nanoseconds}`;
+  return [describeChange(change), mode, uid, gid, time, size, attributes, Buffer.from(linkname), content].join(' ');
+}
 
 type Outcome = readonly TreeRecord[] | string;
 

@@ -1,0 +1,92 @@
+/** Random system calls in a directory, the same on every file system: what each answers is part of the result. */
+import {
+  appendFileSync,
+  chmodSync,
+  lchownSync,
+  linkSync,
+  lutimesSync,
+  mkdirSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  truncateSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { snapshotTree } from '../../drivers/conformance/tree.ts';
+import { mknod, S_IFIFO, setTimes } from '../../src/sys/files.ts';
+import { hasErrno } from '../../src/sys/libc.ts';
+import { setXattr } from '../../src/sys/xattr.ts';
+
+export interface Write {
+  /** A key of CALLS. */
+  readonly call: string;
+  readonly path: string;
+  readonly other: string;
+  readonly number: number;
+}
+
+type Call = (path: string, other: string, n: number) => unknown;
+
+const CALLS: Readonly<Record<string, Call>> = {
+  write: (path, _, n) => writeFileSync(path, 'w'.repeat(n)),
+  append: (path, _, n) => appendFileSync(path, `${n}`),
+  truncate: (path, _, n) => truncateSync(path, n),
+  unlink: (path) => unlinkSync(path),
+  remove: (path) => rmSync(path, { recursive: true }),
+  rmdir: (path) => rmdirSync(path),
+  mkdir: (path) => mkdirSync(path),
+  rename: (path, other) => renameFile(path, other),
+  link: (path, other) => linkSync(path, other),
+  symlink: (path, other) => symlinkSync(other, path),
+  fifo: (path) => mknod(path, S_IFIFO | 0o600),
+  chmod: (path, _, n) => chmodSync(path, 0o600 | (n & 0o177)),
+  chown: (path, _, n) => lchownSync(path, n, n),
+  xattr: (path, _, n) => setXattr(path, 'trusted.n', Buffer.from(`${n}`)),
+  touch: (path, _, n) => lutimesSync(path, n, n),
+};
+
+/** Directories of a lower layer cannot be renamed on every driver. */
+function renameFile(path: string, other: string): void {
+  if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
+  renameSync(path, other);
+}
+
+const paths = ['x', 'y', 'z', 'd', 'd/x', 'd/y', 'd/s', 'd/s/x', 'e', 'e/x', 'n', 'n/x'];
+
+export const writes: fc.Arbitrary<readonly Write[]> = fc.array(
+  fc.record({
+    call: fc.constantFrom(...Object.keys(CALLS)),
+    path: fc.constantFrom(...paths),
+    other: fc.constantFrom(...paths),
+    number: fc.nat(200),
+  }),
+  { minLength: 1, maxLength: 25 },
+);
+
+/** Makes the calls below `root`; 'ok' or the errno of each. */
+export function perform(root: string, list: readonly Write[]): string[] {
+  const results = list.map(({ call, path, other, number }) => {
+    try {
+      CALLS[call]?.(join(root, path), call === 'symlink' ? other : join(root, other), number);
+      return 'ok';
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && !hasErrno(error, 'EXDEV', 'EIO')) return String(error.code);
+      throw error;
+    }
+  });
+  settleTimes(root);
+  return results;
+}
+
+const RECENT = Date.now() / 1000 - 3600;
+
+/** Whatever got the present time gets one that two runs have in common. */
+function settleTimes(root: string): void {
+  const recent = snapshotTree(root).filter(({ mtime }) => Number.parseFloat(mtime) > RECENT);
+  for (const { path } of recent.reverse()) setTimes(join(root, path), 1_000_000_000, 5);
+}
