@@ -6,10 +6,14 @@ import { closeSync, fdatasyncSync, fstatSync, openSync } from 'node:fs';
 import type { TarEntry } from '../../src/archive/entry.ts';
 import { DEFAULT_LIMITS, type LayerSink, type OpenSink, type SinkResult } from '../../src/archive/sink.ts';
 import { asTslayerError, TslayerError } from '../../src/errors.ts';
+import { startWriteback } from '../../src/sys/files.ts';
 import { HEAD_SIZE } from './format/layout.ts';
 import { LayerTree } from './tree/layer-tree.ts';
 import { finishImage } from './write/image.ts';
 import { writeAll } from './write/piece-writer.ts';
+
+/** Bytes that are handed to the disk at a time. */
+const WRITE_BACK = 8 * 1024 ** 2;
 
 export interface ErofsSinkOptions {
   /** The file to write; it exists already, empty. */
@@ -25,6 +29,7 @@ export class ErofsSink implements LayerSink {
   readonly #tree: LayerTree = new LayerTree(DEFAULT_LIMITS.entries);
   #fd: number | undefined;
   #end: number = HEAD_SIZE;
+  #writtenBack = 0;
 
   constructor(options: ErofsSinkOptions) {
     this.#options = options;
@@ -38,6 +43,15 @@ export class ErofsSink implements LayerSink {
       throw asTslayerError(error, 'cannot write the layer');
     }
     this.#end += chunk.length;
+    if (this.#options.durable) this.#writeBack();
+  }
+
+  /** The disk works while the layer streams, so that the wait at the end is short. */
+  #writeBack(): void {
+    const behind = this.#end - this.#writtenBack;
+    if (behind < WRITE_BACK) return;
+    startWriteback(this.#open, this.#writtenBack, behind);
+    this.#writtenBack = this.#end;
   }
 
   whiteout(path: Uint8Array): void {

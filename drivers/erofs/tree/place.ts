@@ -3,15 +3,7 @@ import { constants } from 'node:fs';
 import type { TarEntry } from '../../../src/archive/entry.ts';
 import { TslayerError } from '../../../src/errors.ts';
 import { encodeDevice } from '../format/inode.ts';
-import {
-  BLOCK_BITS,
-  BLOCK_SIZE,
-  HEAD_SIZE,
-  LAYOUT_CHUNK_BASED,
-  LAYOUT_FLAT_PLAIN,
-  NULL_BLOCK,
-  SYMLINK_MAX,
-} from '../format/layout.ts';
+import { BLOCK_SIZE, HEAD_SIZE, LAYOUT_CHUNK_BASED, NULL_BLOCK, SYMLINK_MAX } from '../format/layout.ts';
 import type { Arena } from './arena.ts';
 import { printable } from './resolve.ts';
 import type { SparseTable } from './sparse.ts';
@@ -44,35 +36,35 @@ export function placeOf(entry: TarEntry, arena: Arena, sparse: SparseTable): Pla
 }
 
 /** The file's bytes stay where they are: in the tar, which starts behind the head and aligns data to blocks. */
-export function blockOf(dataOffset: number): number {
+function blockOf({ dataOffset, storedSize }: TarEntry): number {
   const block = (HEAD_SIZE + dataOffset) / BLOCK_SIZE;
-  if (!Number.isInteger(block)) throw new TslayerError('MALFORMED', 'file data that is not aligned to 512 bytes');
-  if (block >= NULL_BLOCK) throw new TslayerError('LIMIT_EXCEEDED', 'an EROFS image ends at 2 TiB');
+  if (!Number.isSafeInteger(block) || dataOffset < 0) {
+    throw new TslayerError('MALFORMED', 'file data that is not aligned to 512 bytes');
+  }
+  if (block + storedSize / BLOCK_SIZE >= NULL_BLOCK) {
+    throw new TslayerError('LIMIT_EXCEEDED', 'an EROFS image ends at 2 TiB');
+  }
   return block;
 }
 
-function plainFile({ size, storedSize, dataOffset, path }: TarEntry): Placed {
+function plainFile(entry: TarEntry): Placed {
+  const { size, storedSize, path } = entry;
   if (!Number.isSafeInteger(size) || size < 0 || size !== storedSize) {
     throw new TslayerError('MALFORMED', `${printable(path)}: bad size`);
   }
-  if (size === 0) return { type: S_IFREG, size, place: NULL_BLOCK };
-  blockOf(dataOffset + alignedLast(size));
-  return { type: S_IFREG, size, place: blockOf(dataOffset) };
+  return { type: S_IFREG, size, place: size === 0 ? NULL_BLOCK : blockOf(entry) };
 }
 
-/** Offset of the last block of so many bytes. */
-function alignedLast(size: number): number {
-  return Math.floor((size - 1) / 2 ** BLOCK_BITS) * BLOCK_SIZE;
-}
-
-function sparseFile({ size, storedSize, dataOffset, segments = [], path }: TarEntry, table: SparseTable): Placed {
+function sparseFile(entry: TarEntry, table: SparseTable): Placed {
+  const { size, storedSize, dataOffset, segments = [], path } = entry;
   const stored = segments.reduce((sum, { length }) => sum + length, 0);
   if (!Number.isSafeInteger(size) || size < 0 || stored !== storedSize) {
     throw new TslayerError('MALFORMED', `${printable(path)}: its sparse map and its data disagree`);
   }
   if (size === 0) return { type: S_IFREG, size, place: NULL_BLOCK };
+  const block = blockOf(entry);
   const whole = segments.find(({ length }) => length > 0);
-  if (whole?.length === size) return { type: S_IFREG, size, place: blockOf(dataOffset), layout: LAYOUT_FLAT_PLAIN };
+  if (whole?.length === size) return { type: S_IFREG, size, place: block };
   return { type: S_IFREG, size, place: table.add({ size, dataOffset, segments }), layout: LAYOUT_CHUNK_BASED };
 }
 

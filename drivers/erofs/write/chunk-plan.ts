@@ -1,8 +1,8 @@
 /**
  * Sparse files as chunk maps: an array of block addresses, one a chunk of 2^n blocks, NULL_BLOCK for a hole.
- * Where the segments are aligned the chunks point into the tar. Where they are not, or where the map itself would
- * grow out of proportion (a file of terabytes with a few bytes in it), the chunks that hold data are laid out anew
- * behind the tar, in larger pieces, sparse on the disk beneath.
+ * Where the segments are aligned the chunks point into the tar. Where they are not, or where the map would be out of
+ * proportion to the data (a file of terabytes with a few bytes in it; a million of them are a bomb), the chunks that
+ * hold data are laid out anew behind the tar, in larger pieces, sparse on the disk beneath.
  */
 
 import type { Segment } from '../../../src/archive/entry.ts';
@@ -32,10 +32,13 @@ export interface Copy {
   readonly length: number;
 }
 
-/** A map this long (4 MiB) is still read in place; longer ones are coarsened to 64 Ki chunks. */
-const MAX_DIRECT = 1 << 20;
-const COARSE = 1 << 16;
 const COPY_MIN = 4096;
+
+/** Chunks that a file's map may have: a kilobyte of map, and a sixteenth of the stored data, up to 16 MiB. */
+function mapLimit({ segments }: SparseFile): number {
+  const stored = segments.reduce((sum, { length }) => sum + length, 0);
+  return Math.min(1 << 22, 256 + Math.floor(stored / 64));
+}
 
 /** Plans maps for the files of a layer; copies are handed out from `end` of the image on. */
 export class ChunkPlanner {
@@ -49,8 +52,8 @@ export class ChunkPlanner {
 
   plan(file: SparseFile): ChunkPlan {
     const chunk = naturalChunk(file);
-    if (chunk !== undefined && Math.ceil(file.size / chunk) <= MAX_DIRECT) return direct(file, chunk);
-    return this.#copied(file, copyChunk(file.size));
+    if (chunk !== undefined && Math.ceil(file.size / chunk) <= mapLimit(file)) return direct(file, chunk);
+    return this.#copied(file, copyChunk(file));
   }
 
   #copied({ size, segments, dataOffset }: SparseFile, chunk: number): ChunkPlan {
@@ -104,10 +107,11 @@ function direct({ segments, size, dataOffset }: SparseFile, chunk: number): Chun
   return { bits: bitsOf(chunk), chunks: Math.ceil(size / chunk), runs };
 }
 
-function copyChunk(size: number): number {
+function copyChunk(file: SparseFile): number {
+  const limit = mapLimit(file);
   let chunk = COPY_MIN;
-  while (size / chunk > COARSE) chunk *= 2;
-  if (bitsOf(chunk) > CHUNK_MAX_BITS) throw new TslayerError('LIMIT_EXCEEDED', `a sparse file of ${size} bytes`);
+  while (file.size / chunk > limit) chunk *= 2;
+  if (bitsOf(chunk) > CHUNK_MAX_BITS) throw new TslayerError('LIMIT_EXCEEDED', `a sparse file of ${file.size} bytes`);
   return chunk;
 }
 
