@@ -6,10 +6,13 @@
  */
 'use strict';
 
-const { existsSync, readFileSync } = require('node:fs');
-const nodeModule = require('node:module');
-const { join } = require('node:path');
-const { pathToFileURL } = require('node:url');
+// Without `node:`, which require() knows since 14.18 only.
+/* biome-ignore-start lint/style/useNodejsImportProtocol: an old Node has to come as far as the sentence */
+const { existsSync, readFileSync } = require('fs');
+const nodeModule = require('module');
+const { join } = require('path');
+const { pathToFileURL } = require('url');
+/* biome-ignore-end lint/style/useNodejsImportProtocol: see above */
 
 const NEEDED = [22, 15];
 
