@@ -163,6 +163,11 @@ export class FileBlobStore implements BlobStore {
     }
   }
 
+  /** Bytes that whoever writes the blob has so far; 0 when nobody has begun. */
+  partialSize(digest: Digest): number {
+    return statSync(ingestPath(this.#paths, digest), { throwIfNoEntry: false })?.size ?? 0;
+  }
+
   /** Removes a partial blob unless it is being written. */
   async removePartial(digest: Digest): Promise<boolean> {
     const { tryLock } = await import('../sys/locks.ts');
@@ -187,7 +192,7 @@ export class FileBlobStore implements BlobStore {
       throwIfAborted(options.signal);
       const held = tryLock(path);
       if (held) return held;
-      options.onWait?.(statSync(path, { throwIfNoEntry: false })?.size ?? 0);
+      options.onWait?.(this.partialSize(digest));
       await delay(pause);
     }
   }

@@ -103,22 +103,33 @@ export function removeDropped(context: StoreContext, dropped: Collected, session
   ]);
 }
 
-/** Removes from the disk what garbage rows name, and the rows with it. */
+/**
+ * Removes from the disk what garbage rows name, and the rows with it. What cannot be removed keeps its row, for a
+ * later sweep; the first reason is thrown when all the others are gone.
+ */
 export async function removeGarbage(context: StoreContext, rows: readonly GarbageRow[]): Promise<void> {
-  const { metadata } = context;
   const done: GarbageRow[] = [];
+  const failures: unknown[] = [];
   for (const row of rows) {
-    if (row.kind === 'blob') {
-      if (await removeBlobFile(context, row.key as Digest)) done.push(row);
-      continue;
+    try {
+      if (await removeFromDisk(context, row)) done.push(row);
+    } catch (error) {
+      failures.push(error);
     }
-    await context.layers.removeFromDisk(row.key);
-    done.push(row);
   }
-  if (done.length === 0) return;
-  metadata.transaction(() => {
-    for (const row of done) metadata.garbage.delete(row.kind, row.key);
-  });
+  if (done.length > 0) {
+    context.metadata.transaction(() => {
+      for (const row of done) context.metadata.garbage.delete(row.kind, row.key);
+    });
+  }
+  if (failures.length > 0) throw failures[0];
+}
+
+/** False when somebody else is at work on it, who then sees to its row. */
+async function removeFromDisk(context: StoreContext, row: GarbageRow): Promise<boolean> {
+  if (row.kind === 'blob') return removeBlobFile(context, row.key as Digest);
+  await context.layers.removeFromDisk(row.key);
+  return true;
 }
 
 /**

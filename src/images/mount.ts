@@ -140,7 +140,9 @@ function prepareTarget({ paths, metadata }: StoreContext, name: string, wanted: 
   const target = realpathSync(path);
   const other = metadata.mounts.byTarget(target);
   if (other && other.name !== name) {
-    throw new TslayerError('ALREADY_EXISTS', `${other.name} is mounted at ${target} already`);
+    throw new TslayerError('ALREADY_EXISTS', `${other.name} is mounted at ${target} already`, {
+      hint: `umount ${other.name} first, or choose another place with --target`,
+    });
   }
   return target;
 }

@@ -4,7 +4,6 @@
  */
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { isTslayerError } from '../errors.ts';
 import { listSessions, takeSession } from '../layers/session.ts';
 import type { LeaseRow } from '../metadata/leases.ts';
 import type { StorePaths } from '../store-layout.ts';
@@ -33,13 +32,8 @@ async function sweepSession(context: StoreContext, session: string): Promise<voi
   using taken = await takeSession(paths, session);
   if (taken === undefined) return;
   const { removeGarbage } = await import('./collect.ts');
-  try {
-    await removeGarbage(context, metadata.garbage.bySession(session));
-  } catch (error) {
-    // Without the right to mount, or without the driver, layers stay for someone who can remove them.
-    if (isTslayerError(error, 'DENIED') || isTslayerError(error, 'UNSUPPORTED')) return;
-    throw error;
-  }
+  // What cannot be removed now (mounted somewhere, no right, no driver) stays for another time: a store opens.
+  await removeGarbage(context, metadata.garbage.bySession(session)).catch(() => undefined);
   metadata.transaction(() => {
     for (const lease of metadata.leases.bySession(session)) outlive(context, lease);
   });

@@ -23,6 +23,9 @@ export interface ObtainOptions extends OperationOptions {
   readonly source: PullSource | undefined;
 }
 
+/** How often a waiting process looks how far the other one is. */
+const FOLLOW_MS = 100;
+
 /** Does all jobs; the first failure stops the others. The caller leases what the jobs name. Bytes fetched. */
 export async function obtainLayers(jobs: readonly LayerJob[], options: ObtainOptions): Promise<number> {
   const { context } = options;
@@ -71,18 +74,35 @@ class LayerWork {
   }
 
   async #obtain(job: LayerJob): Promise<void> {
-    const { context, signal } = this.#options;
+    const { context } = this.#options;
     if (this.#isThere(job)) return this.#tell(job.descriptor, 'exists');
     if (job.target === undefined) {
       await this.#obtainBlob(job);
     } else {
-      const onWait = () => this.#tell(job.descriptor, 'waiting');
-      using _lock = await context.layers.lock(job.target.key, { signal, onWait });
+      using _lock = await this.#lock(job.descriptor, job.target);
       // Another process may have unpacked it while this one waited.
       if (context.metadata.layers.get(job.target.key)) await this.#obtainBlob(job);
       else await this.#unpackLayer(job.descriptor, job.target);
     }
     this.#tell(job.descriptor, 'done');
+  }
+
+  /** Waits for a process that works on the layer, and tells how far that one is. */
+  async #lock({ digest, size }: Descriptor, { key }: LayerTarget): Promise<Disposable> {
+    const { context, signal, onProgress } = this.#options;
+    let watch: NodeJS.Timeout | undefined;
+    const onWait = () => {
+      onProgress?.({ type: 'layer', digest, state: 'waiting', bytes: 0 });
+      watch = setInterval(() => {
+        const bytes = context.blobs.partialSize(digest);
+        if (bytes > 0) onProgress?.({ type: 'transfer', digest, bytes, total: size });
+      }, FOLLOW_MS);
+    };
+    try {
+      return await context.layers.lock(key, { signal, onWait });
+    } finally {
+      clearInterval(watch);
+    }
   }
 
   /** Whether nothing is left to do. Rows are enough: what the caller leased does not go away. */

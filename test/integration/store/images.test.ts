@@ -10,6 +10,7 @@ import { collectGarbage } from '../../../src/images/gc.ts';
 import { imageHistory, inspectImage } from '../../../src/images/inspect.ts';
 import { listImages } from '../../../src/images/list.ts';
 import { listMounts, mountImage, unmountImage } from '../../../src/images/mount.ts';
+import { listPins, pinImage, unpinImage } from '../../../src/images/pins.ts';
 import { previewRemoval, removeImages } from '../../../src/images/remove.ts';
 import type { OpenStore } from '../../../src/images/store.ts';
 import { tagImage } from '../../../src/images/tag.ts';
@@ -332,6 +333,21 @@ describe('gc', () => {
     await collectGarbage(store);
     assert.equal(store.metadata.blobs.has(digest), false);
     await checkStore(store);
+  });
+
+  test('keeps what is pinned, whatever becomes of its names', async () => {
+    pinImage(store, one, 'mine');
+    assert.throws(() => pinImage(store, one, 'mine'), refuses('ALREADY_EXISTS', /pin mine/));
+    await removeImages(store, [one, two]);
+    await collectGarbage(store, { maxBytes: 0 });
+    assert.equal(store.metadata.layers.list().length, 2);
+    assert.deepEqual(
+      listPins(store).map(({ name, manifest }) => [name, manifest]),
+      [['mine', first.root.digest]],
+    );
+    unpinImage(store, 'mine');
+    await collectGarbage(store);
+    await checkEmpty(store);
   });
 
   test('removes what no row knows', async () => {
