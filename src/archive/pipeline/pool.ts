@@ -55,11 +55,6 @@ export class ThreadPool implements AsyncDisposable {
     this.#limit = limit;
   }
 
-  /** How many threads could be had at once, without waiting. */
-  get available(): number {
-    return this.#waiting.length > 0 ? 0 : this.#limit - this.#busy;
-  }
-
   /** Starts threads before there is work for them, so that their start costs no time then. */
   warm(count: number): void {
     while (this.#free.length + this.#busy < Math.min(count, this.#limit)) this.#free.push(new Thread());

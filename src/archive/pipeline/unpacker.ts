@@ -1,13 +1,12 @@
 /**
  * Unpacks layers: bytes of a blob in, a driver's layer out, everything checked on the way. Chooses the threads:
  *
- *   small layers   main thread:  source → inflate → sha256, tar, sink      (a worker's start would cost more)
- *   most           one worker:   source ⇒ inflate → sha256, tar, sink      (several layers side by side)
- *   large ones     two workers:  source ⇒ inflate ⇒ sha256, tar, sink      (⇒ is a ring in shared memory)
+ *   small          main thread:   source → inflate → sha256, tar, sink     (a worker's start would cost more)
+ *   several        a worker each: source ⇒ inflate → sha256, tar, sink     (⇒ is a ring in shared memory)
+ *   a large alone  two workers:   source ⇒ inflate ⇒ sha256, tar, sink
  *
  * The main thread only moves compressed bytes, which it hashes and stores meanwhile. Whoever is ahead waits.
  */
-import { availableParallelism } from 'node:os';
 import { abortError, throwIfAborted } from '../../errors.ts';
 import { DetectingInflater } from '../inflate/detecting.ts';
 import type { Engine } from '../inflate/inflater.ts';
@@ -20,13 +19,13 @@ import { Cancelled, Ring } from './ring.ts';
 import { RingFiller } from './ring-filler.ts';
 
 export interface UnpackerOptions {
-  /** Worker threads at most. Default: one a core, at least two, at most four. */
+  /** Worker threads at most. Default four: more would break the bound on memory, and idle ones cost little. */
   readonly threads?: number;
   /** How zlib is driven; chosen by a probe when absent. */
   readonly engine?: Engine;
   /** Compressed bytes up to which a layer is unpacked on the main thread. Default 5 MiB. */
   readonly inlineLimit?: number;
-  /** Compressed bytes from which a layer takes two threads. Default 16 MiB. */
+  /** Compressed bytes from which a layer that is alone takes two threads. Default 16 MiB. */
   readonly splitLimit?: number;
 }
 
@@ -41,9 +40,12 @@ export class Unpacker implements AsyncDisposable {
   readonly #engine: Engine | undefined;
   readonly #inlineLimit: number;
   readonly #splitLimit: number;
+  /** Layers announced by `warm` that have not come yet, and layers being unpacked by workers. */
+  #expected = 0;
+  #running = 0;
 
   constructor(options: UnpackerOptions = {}) {
-    this.#pool = new ThreadPool(options.threads ?? Math.max(2, Math.min(4, availableParallelism())));
+    this.#pool = new ThreadPool(options.threads ?? 4);
     this.#engine = options.engine;
     this.#inlineLimit = options.inlineLimit ?? 5 * MIB;
     this.#splitLimit = options.splitLimit ?? 16 * MIB;
@@ -51,8 +53,9 @@ export class Unpacker implements AsyncDisposable {
 
   /** Tells of layers to come, of so many compressed bytes each, so that threads start while they are fetched. */
   warm(sizes: readonly number[]): void {
-    const large = sizes.filter((size) => size > this.#inlineLimit).length;
-    if (large > 0) this.#pool.warm(large + 1);
+    const count = sizes.filter((size) => size > this.#inlineLimit).length;
+    this.#expected += count;
+    if (count > 0) this.#pool.warm(count === 1 ? 2 : count);
   }
 
   /**
@@ -99,8 +102,10 @@ export class Unpacker implements AsyncDisposable {
   }
 
   async #unpackThere(request: UnpackRequest, target: LayerTarget): Promise<Outcome> {
-    const split = request.size >= this.#splitLimit && this.#pool.available >= 2;
-    const threads = await this.#pool.acquire(split ? 2 : 1);
+    if (request.size > this.#inlineLimit) this.#expected = Math.max(0, this.#expected - 1);
+    const alone = this.#expected === 0 && this.#running === 0;
+    this.#running++;
+    const threads = await this.#pool.acquire(alone && request.size >= this.#splitLimit ? 2 : 1);
     try {
       throwIfAborted(request.signal);
       const input = Ring.create(INPUT.slots, INPUT.size);
@@ -114,6 +119,7 @@ export class Unpacker implements AsyncDisposable {
       request.onBytes?.(outcome.tarSize);
       return outcome;
     } finally {
+      this.#running--;
       this.#pool.release(threads);
     }
   }
