@@ -86,6 +86,11 @@ export function layerLockPath(paths: StorePaths, key: DiffID | ChainID): string 
   return `${paths.locks}/layer-${hexOf(key)}`;
 }
 
+/** Held while a new store is made. */
+export function creationLockPath(paths: StorePaths): string {
+  return `${paths.locks}/store`;
+}
+
 /** Held while index.json is replaced. */
 export function layoutLockPath(paths: StorePaths): string {
   return `${paths.locks}/layout`;

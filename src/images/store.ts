@@ -2,7 +2,7 @@
  * Opens a store: makes it when it is not there, sweeps what a crash left, and puts the parts together. Cheap, since
  * every command pays for it: one database connection, two small directories looked at, nothing scanned.
  */
-import { chmodSync, existsSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { DriverModule, StorageDriver } from '../../drivers/driver.ts';
 import { DEFAULT_LIMITS } from '../archive/sink.ts';
@@ -10,10 +10,11 @@ import { FileBlobStore } from '../blobs/file-store.ts';
 import { asTslayerError, TslayerError } from '../errors.ts';
 import { DriverSnapshots } from '../layers/driver-snapshots.ts';
 import { LayerStore } from '../layers/layer-store.ts';
+import { holdLock } from '../layers/locks.ts';
 import { Session } from '../layers/session.ts';
 import { type Metadata, openMetadata } from '../metadata/metadata.ts';
 import { OCI_INDEX } from '../oci/media-types.ts';
-import { OCI_LAYOUT, STORE_DIRECTORIES, type StorePaths, storePaths } from '../store-layout.ts';
+import { creationLockPath, OCI_LAYOUT, STORE_DIRECTORIES, type StorePaths, storePaths } from '../store-layout.ts';
 import type { DriverChooser, StoreConfig, StoreContext } from './context.ts';
 import { publishNames } from './layout-index.ts';
 import { type LayerUnpacker, LazyUnpacker } from './pull/unpacker.ts';
@@ -46,7 +47,7 @@ export const DEFAULT_STORE_CONFIG: StoreConfig = {
 export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
   const paths = storePaths(resolve(options.root));
   const config = { ...DEFAULT_STORE_CONFIG, ...options.config };
-  makeStore(paths, options.create ?? true);
+  await makeStore(paths, options.create ?? true);
   const metadata = openMetadata(paths.database, { durable: config.durability === 'layer' });
   const context = assemble(paths, config, metadata, options);
   try {
@@ -117,13 +118,13 @@ function refuseOtherDriver(recorded: string | undefined, wanted: string | undefi
   });
 }
 
-function makeStore(paths: StorePaths, create: boolean): void {
+async function makeStore(paths: StorePaths, create: boolean): Promise<void> {
   try {
     const found = statSync(paths.database, { throwIfNoEntry: false });
     if (found === undefined) {
       if (!create) throw new TslayerError('NOT_FOUND', `there is no store at ${paths.root}`);
       refuseStrangers(paths.root);
-      fillStore(paths);
+      await fillStore(paths);
     }
     // Images hold setuid programs: nobody else may walk in (CVE-2024-25621).
     if ((statSync(paths.root).mode & 0o077) !== 0) chmodSync(paths.root, 0o700);
@@ -143,14 +144,20 @@ function refuseStrangers(root: string): void {
   });
 }
 
-function fillStore(paths: StorePaths): void {
+/** Everything but the database, which makes it a store. Under a lock, since two may have the idea at once. */
+async function fillStore(paths: StorePaths): Promise<void> {
   mkdirSync(paths.root, { recursive: true, mode: 0o700 });
   for (const name of STORE_DIRECTORIES) mkdirSync(paths[name], { recursive: true, mode: 0o700 });
   mkdirSync(join(paths.blobs, 'sha256'), { recursive: true, mode: 0o700 });
-  writeNew(paths.ociLayout, OCI_LAYOUT);
-  writeNew(paths.index, JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }));
+  using _lock = await holdLock(creationLockPath(paths));
+  writeNew(paths, paths.ociLayout, OCI_LAYOUT);
+  writeNew(paths, paths.index, JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }));
 }
 
-function writeNew(path: string, text: string): void {
-  if (!existsSync(path)) writeFileSync(path, text, { mode: 0o600, flush: true });
+/** Whole or not at all: a crash in the middle must not leave an empty file that looks like a layout's. */
+function writeNew(paths: StorePaths, path: string, text: string): void {
+  if (existsSync(path)) return;
+  const temporary = join(paths.tmp, 'new');
+  writeFileSync(temporary, text, { mode: 0o600, flush: true });
+  renameSync(temporary, path);
 }

@@ -2,8 +2,9 @@
  * What a crash leaves, and how it goes. A dead session is one whose lock is free. Its garbage is removed; its leases
  * turn into leases that only time ends, so that the next pull can go on from what was fetched.
  */
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { asTslayerError, isTslayerError } from '../errors.ts';
 import { listSessions, takeSession } from '../layers/session.ts';
 import type { LeaseRow } from '../metadata/leases.ts';
 import type { StorePaths } from '../store-layout.ts';
@@ -40,7 +41,20 @@ async function sweepSession(context: StoreContext, session: string): Promise<voi
   for (const name of readdirSync(paths.tmp)) {
     if (ownerOf(name) === session) rmSync(join(paths.tmp, name), { recursive: true, force: true });
   }
+  await sweepUnusedStages(paths);
   if (!metadata.sessions().includes(session)) rmSync(taken.path, { force: true });
+}
+
+/** Layers that are still mounted for a mount that is no more. */
+async function sweepUnusedStages({ stages }: StorePaths): Promise<void> {
+  if (!existsSync(stages)) return;
+  const { sweepStages } = await import('../mounts/shared-stages.ts');
+  try {
+    sweepStages(stages);
+  } catch (error) {
+    // Without root there is nothing of ours to unmount.
+    if (!isTslayerError(asTslayerError(error), 'DENIED')) throw error;
+  }
 }
 
 /** Lock files that nobody holds any more: a crash leaves the file, never the lock. */
