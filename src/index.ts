@@ -34,6 +34,7 @@ export type { LayerSummary, LayersReport } from './images/layers-report.ts';
 export type { ImageSummary } from './images/list.ts';
 export type { ListedFile, ListFilesOptions } from './images/list-files.ts';
 export type { MountedImage, MountImageOptions, UnmountImageOptions } from './images/mount.ts';
+export type { Pin } from './images/pins.ts';
 export type { PullResult } from './images/pull/pull.ts';
 export type { PushResult } from './images/push.ts';
 export type { RebaseResult } from './images/rebase.ts';

@@ -254,6 +254,18 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./commands/gc.ts')).command,
   },
   {
+    name: 'pin',
+    group: 'Store',
+    summary: 'Keep an image whatever becomes of its names, or list the pins',
+    load: async () => (await import('./commands/pin.ts')).command,
+  },
+  {
+    name: 'unpin',
+    group: 'Store',
+    summary: 'Take pins away',
+    load: async () => (await import('./commands/unpin.ts')).command,
+  },
+  {
     name: 'fsck',
     group: 'Store',
     summary: 'Check the store, and repair it',

@@ -4,6 +4,7 @@ import type { Conversion } from '../images/convert.ts';
 import type { DiskUsage, DiskUsageOptions } from '../images/df.ts';
 import type { FsckOptions, FsckReport } from '../images/fsck/fsck.ts';
 import type { GcOptions, GcReport } from '../images/gc.ts';
+import type { Pin } from '../images/pins.ts';
 import type { OperationOptions } from '../progress.ts';
 import type { Info } from '../tslayer-options.ts';
 import { ContainerMethods } from './container-methods.ts';
@@ -20,6 +21,23 @@ export class StoreMethods extends ContainerMethods {
   async gc(options: GcOptions = {}): Promise<GcReport> {
     const { collectGarbage } = await import('../images/gc.ts');
     return collectGarbage(await this.parts.store(), options);
+  }
+
+  /** Keeps an image under a name of the caller's own, whatever becomes of the image's names. */
+  async pin(image: string, name: string): Promise<Pin> {
+    const { pinImage } = await import('../images/pins.ts');
+    return pinImage(await this.parts.store(), image, name);
+  }
+
+  /** Takes a pin away; what it held goes with the next gc. */
+  async unpin(name: string): Promise<void> {
+    const { unpinImage } = await import('../images/pins.ts');
+    unpinImage(await this.parts.store(), name);
+  }
+
+  async pins(): Promise<Pin[]> {
+    const { listPins } = await import('../images/pins.ts');
+    return listPins(await this.parts.store());
   }
 
   /** Holds rows, disk, digests and mounts against each other; with `repair` puts right what can be. */
