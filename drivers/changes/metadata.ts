@@ -105,7 +105,11 @@ export function entryOf(located: Located, type: EntryType, path: Buffer): TarEnt
   };
 }
 
-/** A further name of a file that the layer has already: attributes are those of the first. */
+/**
+ * A further name of a file that the layer has already. Attributes are those of the first and are said again: docker
+ * and containerd chown each name that they make, by which the kernel drops the file's capabilities, and set them
+ * anew only when this entry has them.
+ */
 export function linkTo(first: Buffer, located: Located, path: Buffer): TarEntry {
-  return { ...entryOf(located, 'hardlink', path), linkname: first, xattrs: [] };
+  return { ...entryOf(located, 'hardlink', path), linkname: first };
 }

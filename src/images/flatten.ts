@@ -47,9 +47,10 @@ export async function* flattenLayers(
   }
 }
 
+/** With all attributes once more: see drivers/changes, whose links have them, too. */
 function linkTo(linkname: Uint8Array, entry: TarEntry): TarEntry {
   const { segments: _segments, ...rest } = entry;
-  return { ...rest, type: 'hardlink', linkname, size: 0, storedSize: 0, xattrs: [] };
+  return { ...rest, type: 'hardlink', linkname, size: 0, storedSize: 0 };
 }
 
 /** The highest names that are in `below` and not in `top`. A name that stays as something else says so itself. */

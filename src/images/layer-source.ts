@@ -126,7 +126,10 @@ function itemOf(
   if (!type) return undefined;
   const attributes = { ...attributesOf(stat), ...(owner === 'keep' ? {} : owner) };
   const first = type !== 'directory' && stat.nlink > 1 ? links.get(stat.ino) : undefined;
-  if (first) return { kind: 'added', entry: entryOf('hardlink', path, { ...attributes, linkname: first }) };
+  if (first) {
+    const xattrs = type === 'file' ? capabilities(parentFd, name) : [];
+    return { kind: 'added', entry: entryOf('hardlink', path, { ...attributes, linkname: first, xattrs }) };
+  }
   links.set(stat.ino, path);
   if (type === 'symlink') {
     return { kind: 'added', entry: entryOf(type, path, { ...attributes, linkname: readlinkAt(parentFd, name) }) };
