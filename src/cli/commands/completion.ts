@@ -95,7 +95,10 @@ async function valuesOf(cli: Cli, argument: string): Promise<string[]> {
     case 'images':
       return (await tslayer.images()).map((image) => image.name);
     case 'mount':
+    case 'mounts':
       return (await tslayer.mounts()).map((mount) => mount.name);
+    case 'pins':
+      return (await tslayer.pins()).map((pin) => pin.name);
     case 'container':
     case 'containers':
       return (await tslayer.ps({ all: true })).map((container) => container.name);

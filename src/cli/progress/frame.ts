@@ -10,7 +10,7 @@ export function renderFrame(model: ProgressModel, now: number, columns: number, 
   const layers = [...model.layers];
   const room = Math.max(1, rows - 1);
   const shown = layers.length <= room ? layers : selectLayers(layers, room);
-  const lines = shown.map((layer) => layerLine(layer, columns));
+  const lines = shown.map((layer) => layerLine(layer, now, columns));
   if (layers.length > 0) lines.push(totalLine(model, now));
   if (model.message) lines.push(model.message);
   return lines.slice(-Math.max(1, rows)).map((line) => line.slice(0, columns));
@@ -23,11 +23,18 @@ function selectLayers(layers: readonly LayerProgress[], room: number): LayerProg
   return [...active, ...planned].slice(0, room);
 }
 
-function layerLine(layer: LayerProgress, columns: number): string {
+function layerLine(layer: LayerProgress, now: number, columns: number): string {
   const name = shortDigest(layer.digest).padEnd(12);
   if (isFinished(layer)) return `${name}  ${statusOf(layer)}  ${size(layer.size)}`;
   const progress = `${size(layer.bytes)} / ${size(layer.size)}`;
-  return `${name}  ${bar(layer.bytes, layer.size, columns)}  ${progress.padEnd(19)}  ${statusOf(layer)}`.trimEnd();
+  const rest = layer.state === 'transferring' && layer.bytes < layer.size ? pace(layer, now) : statusOf(layer);
+  return `${name}  ${bar(layer.bytes, layer.size, columns)}  ${progress.padEnd(19)}  ${rest}`.trimEnd();
+}
+
+/** Speed and time left. */
+function pace({ speed: meter, bytes, size: whole }: LayerProgress, now: number): string {
+  const rate = meter.at(now);
+  return rate > 0 ? `${speed(rate).padEnd(11)}  ${duration((whole - bytes) / rate)} left` : '';
 }
 
 function statusOf(layer: LayerProgress): string {
@@ -35,7 +42,6 @@ function statusOf(layer: LayerProgress): string {
     case 'planned':
       return 'queued';
     case 'transferring':
-      return layer.bytes < layer.size ? '' : unpacking(layer);
     case 'downloaded':
       return unpacking(layer);
     case 'waiting':

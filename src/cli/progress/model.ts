@@ -9,11 +9,32 @@ export interface LayerProgress {
   /** Uncompressed bytes unpacked so far. */
   unpacked: number;
   state: LayerState | 'planned' | 'transferring';
+  readonly speed: Speedometer;
 }
 
 const FINISHED: ReadonlySet<LayerProgress['state']> = new Set(['exists', 'done', 'pushed', 'mounted']);
 /** Speed is that of the last seconds: long enough to be calm, short enough to be true. */
 const WINDOW_MS = 3_000;
+
+/** How fast a count grows. */
+class Speedometer {
+  /** [time, bytes], oldest first. */
+  readonly #samples: [number, number][] = [];
+
+  add(now: number, bytes: number): void {
+    this.#samples.push([now, bytes]);
+    while (this.#samples.length > 1 && now - (this.#samples[0]?.[0] ?? now) > WINDOW_MS) this.#samples.shift();
+  }
+
+  /** Bytes a second; 0 when nothing moves. */
+  at(now: number): number {
+    const recent = this.#samples.filter(([time]) => now - time <= WINDOW_MS);
+    const [first] = recent;
+    const last = recent.at(-1);
+    if (!first || !last || now <= first[0]) return 0;
+    return ((last[1] - first[1]) / (now - first[0])) * 1000;
+  }
+}
 
 export function isFinished(layer: LayerProgress): boolean {
   return FINISHED.has(layer.state);
@@ -21,8 +42,7 @@ export function isFinished(layer: LayerProgress): boolean {
 
 export class ProgressModel {
   readonly #layers = new Map<string, LayerProgress>();
-  /** [time, bytes received of all layers], oldest first. */
-  readonly #samples: [number, number][] = [];
+  readonly #speed = new Speedometer();
   #message = '';
 
   get layers(): Iterable<LayerProgress> {
@@ -73,17 +93,13 @@ export class ProgressModel {
 
   /** Bytes a second over the last few seconds; 0 when nothing moves. */
   speed(now: number): number {
-    const recent = this.#samples.filter(([time]) => now - time <= WINDOW_MS);
-    const [first] = recent;
-    const last = recent.at(-1);
-    if (!first || !last || now <= first[0]) return 0;
-    return ((last[1] - first[1]) / (now - first[0])) * 1000;
+    return this.#speed.at(now);
   }
 
   #layer(digest: string): LayerProgress {
     let layer = this.#layers.get(digest);
     if (!layer) {
-      layer = { digest, size: 0, bytes: 0, unpacked: 0, state: 'planned' };
+      layer = { digest, size: 0, bytes: 0, unpacked: 0, state: 'planned', speed: new Speedometer() };
       this.#layers.set(digest, layer);
     }
     return layer;
@@ -93,8 +109,8 @@ export class ProgressModel {
     layer.bytes = bytes;
     layer.size = total;
     layer.state = 'transferring';
-    this.#samples.push([now, this.totals().bytes]);
-    while (this.#samples.length > 1 && now - (this.#samples[0]?.[0] ?? now) > WINDOW_MS) this.#samples.shift();
+    layer.speed.add(now, bytes);
+    this.#speed.add(now, this.totals().bytes);
   }
 
   #settle(layer: LayerProgress, state: LayerState): void {

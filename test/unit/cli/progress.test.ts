@@ -27,7 +27,7 @@ describe('the live display', () => {
     const lines = renderFrame(m, 2_000, 120, 24);
     assert.equal(lines.length, 4);
     assert.match(lines[0] ?? '', /^[0-9a-f]{12} {2}already here {2}1 MB$/);
-    assert.match(lines[1] ?? '', /\[#{12}-{12}\] {2}2 MB \/ 4 MB/);
+    assert.match(lines[1] ?? '', /\[#{12}-{12}\] {2}2 MB \/ 4 MB +2 MB\/s +1s left$/);
     assert.match(lines[2] ?? '', /queued$/);
     assert.match(lines[3] ?? '', /^total +1\/3 layers {2}3 MB \/ 10 MB {2}2 MB\/s {2}4s left$/);
   });
