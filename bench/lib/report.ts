@@ -9,6 +9,8 @@ const RESULTS = resolve(import.meta.dirname, '../results');
 export interface Report {
   /** File name of the results: `pull`. */
   readonly name: string;
+  /** Where the program lies below bench/, if not at `NAME.ts`. */
+  readonly script?: string;
   readonly title: string;
   readonly unit: string;
   readonly groups: readonly BarGroup[];
@@ -23,7 +25,7 @@ export function publish(report: Report, keep: boolean): void {
   process.stdout.write(`${report.table}\n`);
   if (!keep) return;
   const machine: Machine = thisMachine();
-  const command = `node bench/${report.name}.ts ${process.argv.slice(2).join(' ')}`.trim();
+  const command = `node bench/${report.script ?? `${report.name}.ts`} ${process.argv.slice(2).join(' ')}`.trim();
   mkdirSync(RESULTS, { recursive: true });
   const json = JSON.stringify({ name: report.name, command, machine, results: report.data }, undefined, 2);
   writeFileSync(join(RESULTS, `${report.name}.json`), `${json}\n`);

@@ -1,0 +1,68 @@
+/**
+ * Mounting and unmounting by the number of layers, inside a process that runs; and what sharing the mounts of image
+ * files costs and saves:
+ *
+ *     node bench/drivers/mounts.ts [--drivers overlayfs,erofs,vfs] [--layers 1,2,…] [--rounds 20] [--keep]
+ */
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { loadDriver } from '../../drivers/index.ts';
+import { performMounts } from '../../src/mounts/perform.ts';
+import { unmount } from '../../src/mounts/unmount.ts';
+import { ScratchDisk } from '../lib/scratch-disk.ts';
+import { Results } from './results.ts';
+import { timed, Workshop } from './workshop.ts';
+
+const { values } = parseArgs({
+  options: {
+    drivers: { type: 'string', default: 'erofs,overlayfs,vfs' },
+    layers: { type: 'string', default: '1,2,10,60,128,256,500' },
+    rounds: { type: 'string', default: '20' },
+    keep: { type: 'boolean', default: false },
+  },
+});
+const rounds = Number(values.rounds);
+const results = new Results();
+
+for (const name of values.drivers.split(',')) {
+  const module = await loadDriver(name);
+  for (const count of values.layers.split(',').map(Number)) {
+    // A sequential driver copies everything for each layer, and mounts the last copy.
+    if (module.name === 'vfs' && count > 10) continue;
+    using disk = new ScratchDisk();
+    await using shop = await Workshop.open(module, disk.path);
+    await measure(name, count, shop, disk.path);
+  }
+}
+
+async function measure(name: string, count: number, shop: Workshop, directory: string): Promise<void> {
+  const stack = await shop.layers(count);
+  const samples = { mount: [] as number[], unmount: [] as number[], shared: [] as number[] };
+  const target = shop.target();
+  const stages = join(directory, 'stages');
+  for (let round = 0; round < rounds; round++) {
+    const id = shop.newId();
+    await shop.driver.prepare(id, stack);
+    samples.mount.push(await timed(() => shop.mount(id, stack, target)));
+    samples.unmount.push(await timed(() => shop.unmount(target)));
+    const mounts = await shop.driver.mounts(id, stack, {});
+    if (mounts.some(({ stage }) => stage !== undefined)) {
+      performMounts(mounts, target, { stages });
+      const second = shop.target();
+      const other = shop.newId();
+      await shop.driver.prepare(other, stack);
+      const more = await shop.driver.mounts(other, stack, {});
+      samples.shared.push(await timed(() => performMounts(more, second, { stages })));
+      for (const path of [second, target]) unmount(path, { stages });
+    }
+    await shop.driver.remove(id);
+  }
+  results.note(`mount, ${count} layers`, `tslayer ${name}`, samples.mount);
+  results.note(`unmount, ${count} layers`, `tslayer ${name}`, samples.unmount);
+  if (samples.shared.length > 0) {
+    results.note(`mount, ${count} layers`, `tslayer ${name}, stages there already`, samples.shared);
+  }
+}
+
+const notes = ['Median of the rounds, line: least to most. In a process that runs; the snapshot is there.'];
+results.publish('drivers-mounts', 'Mounting by number of layers', notes, values.keep);
