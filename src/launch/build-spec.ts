@@ -177,8 +177,10 @@ function chooseMounts(
   generated: GeneratedFiles,
 ): MountSpec[] {
   const system = defaultMounts(parseBytes(options.shmSize ?? DEFAULT_SHM, '--shm-size')).map((mount) => {
-    const ipc = mount.destination === '/dev/shm' || mount.destination === '/dev/mqueue';
-    if (ipc && !ownIpc) return { ...mount, type: 'bind', source: mount.destination, options: ['bind'] };
+    // With the host's IPC namespace, the queues that mqueue shows are the host's by themselves.
+    if (mount.destination === '/dev/shm' && !ownIpc) {
+      return { ...mount, type: 'bind', source: mount.destination, options: ['bind'] };
+    }
     if (!privileged) return mount;
     return { ...mount, options: mount.options.filter((option) => option !== 'ro') };
   });

@@ -62,8 +62,8 @@ function statDevice(path: string): Omit<DeviceSpec, 'path'> {
   };
 }
 
-/** Directories that hold no devices of the host's own, or that a container gets anew. */
-const NOT_DEVICES = new Set(['pts', 'shm', 'fd', 'mqueue', 'console', '.lxc', '.udev']);
+/** What holds no devices of the host's own, or what a container gets anew. */
+const NOT_DEVICES = new Set(['pts', 'ptmx', 'shm', 'fd', 'mqueue', 'console', '.lxc', '.udev']);
 
 function* devicesIn(directory: string): Generator<DeviceSpec> {
   for (const entry of readdirSync(directory, { withFileTypes: true })) {

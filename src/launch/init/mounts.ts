@@ -56,7 +56,7 @@ function mountFileSystem(root: Rootfs, spec: MountSpec): void {
     } catch (error) {
       // A user namespace may mount what tells of its own processes and network only. Of the host's, it sees what its
       // caller saw.
-      if (!['sysfs', 'proc'].includes(spec.type) || !hasErrno(error, 'EPERM')) throw error;
+      if (!['sysfs', 'proc', 'mqueue'].includes(spec.type) || !hasErrno(error, 'EPERM')) throw error;
       mount(spec.destination, pathOf(target), '', MS_BIND | MS_REC);
     }
   });
