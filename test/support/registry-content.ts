@@ -16,7 +16,7 @@ export function testClient(options: RegistryClientOptions = {}): RegistryClient 
     env: { HOME: '/nonexistent' },
     etc: '/nonexistent',
     retry: { attempts: 4, baseDelayMs: 2, maxDelayMs: 10, progressBytes: 1000, ...retry },
-    timeouts: { connectMs: 1000, responseMs: 1000, stallMs: 250, ...timeouts },
+    timeouts: { connectMs: 10_000, responseMs: 5000, stallMs: 1500, ...timeouts },
     ...rest,
   });
 }
