@@ -9,10 +9,11 @@ const examples: Step[] = globSync('examples/*.ts', { cwd: root })
   .map((file) => ({ name: file, command: ['node', file] }));
 
 const steps: Step[] = [
+  // First: the examples import the package by its name.
+  { name: 'build', command: ['node', 'scripts/build.js'] },
   { name: 'format and lint', command: ['biome', 'ci', '--error-on-warnings'] },
   { name: 'types', command: ['tsc', '-p', '.'] },
   { name: 'layering', command: ['node', '--test', 'test/unit/layering.test.ts'] },
-  { name: 'build', command: ['node', 'scripts/build.js'] },
   { name: 'package', command: ['publint', '--strict'] },
   { name: 'documents', command: ['node', 'scripts/check-docs.ts'] },
   ...(fast ? [] : examples),
