@@ -4,6 +4,7 @@
  *   ROOT/                       0700
  *     oci-layout  index.json    a valid OCI image layout: skopeo, umoci and buildah read it as it is
  *     blobs/sha256/HEX          whole, verified blobs
+ *     reserve                   room that is given back when the disk is full, so that something can be removed
  *     metadata.db (-wal, -shm)  what is here and what holds it; the authority, index.json follows it
  *     ingest/sha256-HEX         partial blobs; the file is the lock of its writer
  *     layers/                   the driver's own
@@ -20,6 +21,7 @@ import { algorithmOf, type ChainID, type DiffID, type Digest, hexOf } from './oc
 
 export interface StorePaths {
   readonly root: string;
+  readonly reserve: string;
   readonly database: string;
   readonly ociLayout: string;
   readonly index: string;
@@ -56,6 +58,7 @@ export const OCI_LAYOUT = '{"imageLayoutVersion":"1.0.0"}';
 export function storePaths(root: string): StorePaths {
   return {
     root,
+    reserve: join(root, 'reserve'),
     database: join(root, 'metadata.db'),
     ociLayout: join(root, 'oci-layout'),
     index: join(root, 'index.json'),

@@ -14,10 +14,8 @@ export function freeBytes(directory: string): number {
 export function requireSpace(directory: string, bytes: number, what: string): void {
   const free = freeBytes(directory);
   if (free >= bytes + RESERVE_BYTES) return;
-  const have = inMegabytes(Math.max(0, free - RESERVE_BYTES));
-  throw new TslayerError('NO_SPACE', `${what} needs ${inMegabytes(bytes)}, ${directory} has ${have} free`, {
-    hint: 'remove images with rmi, collect with gc, or put the store elsewhere with --root',
-  });
+  const needed = `${inMegabytes(bytes)}, and ${inMegabytes(RESERVE_BYTES)} in reserve`;
+  throw new TslayerError('NO_SPACE', `${what} needs ${needed}; ${directory} has ${inMegabytes(free)} free`);
 }
 
 function inMegabytes(bytes: number): string {

@@ -4,7 +4,7 @@
  */
 import { fstatSync } from 'node:fs';
 import { styleText } from 'node:util';
-import type { TslayerError } from '../errors.ts';
+import type { ErrorCode, TslayerError } from '../errors.ts';
 import { printable } from './format.ts';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
@@ -16,6 +16,11 @@ export interface OutputOptions {
   readonly logLevel: LogLevel;
   readonly color: boolean;
 }
+
+/** For errors from deep below, where it is not known what a user can do. */
+const HINTS: { readonly [code in ErrorCode]?: string } = {
+  NO_SPACE: 'remove images with rmi, collect with gc, or put the store elsewhere with --root',
+};
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -69,14 +74,14 @@ export class Output {
 
   /** One line and perhaps a hint. With --json a last event on stdout, and on stderr unless both are one stream. */
   error(error: TslayerError): void {
+    const { code, message, hint = HINTS[code] } = error;
     if (this.options.json) {
-      const { code, message, hint } = error;
       const event = { type: 'error', code, message, ...(hint !== undefined && { hint }) };
       this.event(event);
       if (!sameStream(1, 2)) process.stderr.write(`${JSON.stringify(event)}\n`);
     } else {
-      process.stderr.write(`${this.#style('red', 'tslayer:')} ${printable(error.message)}\n`);
-      if (error.hint) process.stderr.write(`${this.#style('cyan', 'hint:')} ${printable(error.hint)}\n`);
+      process.stderr.write(`${this.#style('red', 'tslayer:')} ${printable(message)}\n`);
+      if (hint) process.stderr.write(`${this.#style('cyan', 'hint:')} ${printable(hint)}\n`);
     }
     if (this.options.logLevel === 'debug') process.stderr.write(`${stackOf(error)}\n`);
   }

@@ -14,7 +14,7 @@ export interface Overhead extends Readonly<Amount> {
   readonly partial: Readonly<Amount>;
   /** Configs, states and logs of containers. */
   readonly containers: Readonly<Amount>;
-  /** Directories, locks, the layout's own files, scratch. */
+  /** Directories, locks, the layout's own files, scratch, the reserve. */
   readonly rest: Readonly<Amount>;
 }
 
@@ -26,7 +26,7 @@ export async function overheadOf({ paths }: StoreContext): Promise<Overhead> {
   const containers = contentOf(paths.containers);
   const own = STORE_DIRECTORIES.map((name) => paths[name]);
   const algorithms = readdirSync(paths.blobs).map((name) => join(paths.blobs, name));
-  const rest = amountOf([paths.root, paths.ociLayout, paths.index, ...own, ...algorithms]);
+  const rest = amountOf([paths.root, paths.reserve, paths.ociLayout, paths.index, ...own, ...algorithms]);
   for (const name of driverOwn(paths.layers)) addAmount(rest, treeOf(join(paths.layers, name)));
   for (const directory of [paths.locks, paths.sessions, paths.tmp, paths.mounts, paths.run]) {
     addAmount(rest, contentOf(directory));

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import type { DriverModule, StorageDriver } from '../../drivers/driver.ts';
 import { DEFAULT_LIMITS } from '../archive/sink.ts';
 import { FileBlobStore } from '../blobs/file-store.ts';
+import { keepReserve } from '../blobs/reserve.ts';
 import { asTslayerError, TslayerError } from '../errors.ts';
 import { DriverSnapshots } from '../layers/driver-snapshots.ts';
 import { LayerStore } from '../layers/layer-store.ts';
@@ -48,6 +49,7 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
   const paths = storePaths(resolve(options.root));
   const config = { ...DEFAULT_STORE_CONFIG, ...options.config };
   await makeStore(paths, options.create ?? true);
+  keepReserve(paths.reserve);
   const metadata = openMetadata(paths.database, { durable: config.durability === 'layer' });
   const context = assemble(paths, config, metadata, options);
   try {
@@ -136,7 +138,7 @@ async function makeStore(paths: StorePaths, create: boolean): Promise<void> {
 /** A directory that holds something else does not become a store by a slip of the hand. */
 function refuseStrangers(root: string): void {
   if (!existsSync(root)) return;
-  const own = new Set<string>([...STORE_DIRECTORIES, 'oci-layout', 'index.json', 'lost+found']);
+  const own = new Set<string>([...STORE_DIRECTORIES, 'oci-layout', 'index.json', 'reserve', 'lost+found']);
   const strangers = readdirSync(root).filter((name) => !own.has(name) && !name.startsWith('metadata.db'));
   if (strangers.length === 0) return;
   throw new TslayerError('INVALID_ARGUMENT', `${root} holds ${strangers[0]} and is no store`, {

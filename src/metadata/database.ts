@@ -174,6 +174,8 @@ function migrate(sqlite: Sqlite.Database, path: string): void {
 
 const CODE_OF_SQLITE: readonly (readonly [prefix: string, code: ErrorCode])[] = [
   ['SQLITE_FULL', 'NO_SPACE'],
+  // The file that readers share cannot grow.
+  ['SQLITE_IOERR_SHMSIZE', 'NO_SPACE'],
   ['SQLITE_BUSY', 'IN_USE'],
   ['SQLITE_READONLY', 'DENIED'],
   ['SQLITE_PERM', 'DENIED'],
