@@ -9,6 +9,9 @@ import type { Probe } from '../driver.ts';
 import { canReadDirectly } from './direct-io.ts';
 import { ErofsSink } from './sink.ts';
 
+/** Of a kernel before 6.12, and of every one on a file system that keeps files in memory alone. */
+const NO_FILES = 'the kernel mounts EROFS images from block devices only here (it takes Linux 6.12, and no tmpfs)';
+
 const CONTENT = Buffer.from('mounted');
 
 export async function probeErofs(directory: string): Promise<Probe> {
@@ -83,7 +86,7 @@ function readBack(image: string, directio: boolean): void {
 
 function reasonOf(error: unknown): string {
   if (hasErrno(error, 'ENODEV')) return 'the kernel has no EROFS (CONFIG_EROFS_FS)';
-  if (hasErrno(error, 'ENOTBLK')) return 'the kernel mounts EROFS from block devices only (6.12 or newer is needed)';
+  if (hasErrno(error, 'ENOTBLK')) return NO_FILES;
   if (hasErrno(error, 'EPERM', 'EACCES')) return 'mounting needs root';
   if (hasErrno(error, 'ENOSYS')) return 'the kernel lacks fsopen(2) (Linux 5.2)';
   return asTslayerError(error).message;

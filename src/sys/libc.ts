@@ -12,6 +12,17 @@ import { koffi } from './koffi.ts';
 /** A path or name: text, or raw bytes without the final NUL. */
 export type PathLike = string | Uint8Array;
 
+/** Errors that mount(2) and file systems give, and that Node has no text for. */
+const OTHERS: Readonly<Record<number, readonly [code: string, text: string]>> = {
+  15: ['ENOTBLK', 'block device required'],
+  37: ['ENOLCK', 'no locks available'],
+  74: ['EBADMSG', 'bad message'],
+  116: ['ESTALE', 'stale file handle'],
+  117: ['EUCLEAN', 'structure needs cleaning'],
+  122: ['EDQUOT', 'disk quota exceeded'],
+  126: ['ENOKEY', 'required key not available'],
+};
+
 /** A failed system call; has `code` and `errno` as Node's own errors do, so that asTslayerError reads both alike. */
 export class SystemCallError extends Error {
   override readonly name = 'SystemCallError';
@@ -20,7 +31,7 @@ export class SystemCallError extends Error {
   readonly syscall: string;
 
   constructor(syscall: string, errno: number, subject?: string) {
-    const [code, text] = getSystemErrorMap().get(-errno) ?? [`E${errno}`, 'unknown error'];
+    const [code, text] = getSystemErrorMap().get(-errno) ?? OTHERS[errno] ?? [`E${errno}`, 'unknown error'];
     super(`${syscall}${subject === undefined ? '' : ` ${subject}`}: ${code}, ${text}`);
     this.code = code;
     this.errno = errno;
