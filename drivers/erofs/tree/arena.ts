@@ -29,6 +29,23 @@ export class Arena {
     return at;
   }
 
+  /** Copies `source` in with its length; the record's offset. */
+  addRecord(source: Uint8Array): number {
+    const at = this.add(Uint8Array.of(source.length, source.length >> 8, source.length >> 16, source.length >> 24));
+    this.add(source);
+    return at;
+  }
+
+  recordLength(at: number): number {
+    const { bytes } = this;
+    return at === 0 ? 0 : bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+  }
+
+  /** A record's bytes; none for offset 0. */
+  record(at: number): Uint8Array {
+    return this.view(at + 4, this.recordLength(at));
+  }
+
   view(at: number, length: number): Uint8Array {
     return this.bytes.subarray(at, at + length);
   }

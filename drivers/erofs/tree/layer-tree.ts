@@ -91,6 +91,13 @@ export class LayerTree {
     this.directories.flags[row]! |= OPAQUE;
   }
 
+  /** Nothing is added from now on. */
+  settle(): void {
+    this.#names.drop();
+    this.dentries.settle();
+    this.inodes.settle();
+  }
+
   /** Whether lower layers show through nowhere at all. */
   get opaqueRoot(): boolean {
     return (this.directories.flags[ROOT]! & OPAQUE) !== 0;
@@ -238,18 +245,17 @@ export class LayerTree {
     inodes.seconds[inode] = entry.mtime.seconds;
     inodes.nanoseconds[inode] = entry.mtime.nanoseconds;
     const { entries, refused } = encodeXattrs(entry.xattrs);
-    inodes.xattrBytes[inode] = entries.length;
-    inodes.xattrAt[inode] = entries.length === 0 ? 0 : this.#storeXattrs(entries);
+    inodes.xattrs[inode] = entries.length === 0 ? 0 : this.#storeXattrs(entries);
     for (const name of refused)
       this.#warn(`${printable(entry.path)}: EROFS cannot hold the attribute ${printable(name)}`);
   }
 
   #storeXattrs(entries: Uint8Array): number {
-    if (entries.length > 512) return this.arena.add(entries);
+    if (entries.length > 512) return this.arena.addRecord(entries);
     const key = Buffer.from(entries.buffer, entries.byteOffset, entries.length).toString('latin1');
     const known = this.#sharedXattrs.get(key);
     if (known !== undefined) return known;
-    const at = this.arena.add(entries);
+    const at = this.arena.addRecord(entries);
     if (this.#sharedXattrs.size < 4096) this.#sharedXattrs.set(key, at);
     return at;
   }

@@ -17,6 +17,7 @@ export interface Settled {
 }
 
 export function settle(tree: LayerTree): Settled {
+  tree.settle();
   const { directories, inodes } = tree;
   const live: number[] = [];
   let scratch = new Uint32Array(1024);
@@ -111,8 +112,7 @@ function markForOverlay(tree: LayerTree, row: number, hasWhiteouts: boolean): vo
   if (marks.length === 0) return;
   const { inodes, arena } = tree;
   const inode = tree.directories.inode[row]!;
-  const own = arena.view(inodes.xattrAt[inode]!, inodes.xattrBytes[inode]!);
+  const own = arena.record(inodes.xattrs[inode]!);
   const all = Buffer.concat([own, ...marks]);
-  inodes.xattrAt[inode] = arena.add(all);
-  inodes.xattrBytes[inode] = all.length;
+  inodes.xattrs[inode] = arena.addRecord(all);
 }

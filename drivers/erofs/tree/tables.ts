@@ -5,17 +5,22 @@
 
 type Column = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 
-/** The column with more rows. The old memory goes at once and not when the collector sees to it: it may be 100 MB. */
+/**
+ * The column with more rows. The old memory is given back at once and not when the collector sees to it; new memory
+ * costs nothing until it is written to.
+ */
 export function widened<C extends Column>(column: C, rows: number): C {
-  const make = column.constructor as new (buffer: ArrayBuffer) => C;
-  return new make(column.buffer.transfer(rows * column.BYTES_PER_ELEMENT));
+  const grown = new (column.constructor as new (rows: number) => C)(rows);
+  grown.set(column as never);
+  column.buffer.transfer(0);
+  return grown;
 }
 
 const FIRST = 256;
 
-/** Doubles while small; then by a quarter, since memory that is there is touched. */
+/** Doubles while small; then by half, since some of what is asked for is touched. */
 export function nextCapacity(rows: number): number {
-  return rows < 1 << 16 ? rows * 2 : rows + (rows >> 2);
+  return rows < 1 << 16 ? rows * 2 : rows + (rows >> 1);
 }
 
 /** Inodes. Row 0 is the whiteout: a character device 0:0 that all whiteouts of the layer share. */
@@ -33,12 +38,12 @@ export class InodeTable {
   place: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
   /** Data layout (LAYOUT_*). */
   layout: Uint8Array<ArrayBuffer> = new Uint8Array(FIRST);
-  links: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
-  /** Arena offset of the encoded attributes, 0 for none. */
-  xattrAt: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
-  xattrBytes: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
-  /** Slot in the image; 0 until the layout is settled. */
-  nid: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  /** Record of the encoded attributes in the arena, 0 for none. */
+  xattrs: Uint32Array<ArrayBuffer> = new Uint32Array(FIRST);
+  /** Names that lead to it. Empty until all inodes are there (settle). */
+  links: Uint32Array<ArrayBuffer> = new Uint32Array(0);
+  /** Slot in the image; 0 until it has one. Likewise. */
+  nid: Uint32Array<ArrayBuffer> = new Uint32Array(0);
 
   add(): number {
     if (this.count === this.#capacity) this.#grow();
@@ -56,10 +61,13 @@ export class InodeTable {
     this.size = widened(this.size, rows);
     this.place = widened(this.place, rows);
     this.layout = widened(this.layout, rows);
-    this.links = widened(this.links, rows);
-    this.xattrAt = widened(this.xattrAt, rows);
-    this.xattrBytes = widened(this.xattrBytes, rows);
-    this.nid = widened(this.nid, rows);
+    this.xattrs = widened(this.xattrs, rows);
+  }
+
+  /** No more inodes come: makes the columns that only a whole tree has. */
+  settle(): void {
+    this.links = new Uint32Array(this.count);
+    this.nid = new Uint32Array(this.count);
   }
 }
 
@@ -91,6 +99,11 @@ export class DentryTable {
     this.inode = widened(this.inode, rows);
     this.sibling = widened(this.sibling, rows);
     this.chain = widened(this.chain, rows);
+  }
+
+  /** No more names come, and none is looked up: gives back what finding them took. */
+  settle(): void {
+    this.chain.buffer.transfer(0);
   }
 }
 

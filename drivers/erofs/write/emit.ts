@@ -47,12 +47,12 @@ class Emitter {
   }
 
   inode(inode: number): void {
-    const { inodes } = this.#tree;
+    const { inodes, arena } = this.#tree;
     const position = this.#plan.metaStart + inodes.nid[inode]! * SLOT_SIZE;
     // Positions ascend in the order of first names: what lies behind has been written under another name.
     if (position < this.#out.position) return;
     this.#out.skipTo(position);
-    const xattrs = inodes.xattrBytes[inode]!;
+    const xattrs = arena.recordLength(inodes.xattrs[inode]!);
     const at = this.#out.reserve(INODE_SIZE);
     writeInode(this.#out.view, at, {
       layout: inodes.layout[inode]!,
@@ -69,7 +69,7 @@ class Emitter {
     });
     if (xattrs > 0) {
       this.#out.reserve(XATTR_HEADER_SIZE);
-      this.#out.put(this.#tree.arena.view(inodes.xattrAt[inode]!, xattrs));
+      this.#out.put(arena.record(inodes.xattrs[inode]!));
     }
     this.#tail(inode);
   }

@@ -79,9 +79,9 @@ class Placer {
 
   /** Gives an inode its slot, once however many names it has. */
   place(inode: number): void {
-    const { inodes } = this.#tree;
+    const { inodes, arena } = this.#tree;
     if (inodes.nid[inode] !== 0) return;
-    const head = headBytes(inodes.xattrBytes[inode]!);
+    const head = headBytes(arena.recordLength(inodes.xattrs[inode]!));
     const tail = this.#tail(inode, head);
     let at = alignUp(this.end, SLOT_SIZE);
     const inBlock = at % BLOCK_SIZE;
