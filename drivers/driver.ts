@@ -43,11 +43,22 @@ export interface MountRequest {
   readonly userNamespaceFd?: number;
 }
 
-/** One difference between a snapshot and its parent. `path` is as in a TarEntry. */
+/**
+ * One difference between a snapshot and its parent. `path` is as in a TarEntry. An entry's `linkname` names a path of
+ * the same changes; its `dataOffset` says nothing.
+ */
 export type Change =
-  | { readonly kind: 'added' | 'modified'; readonly entry: TarEntry; open?(): AsyncIterable<Uint8Array> }
+  | {
+      readonly kind: 'added' | 'modified';
+      readonly entry: TarEntry;
+      /** The stored bytes of a file, `storedSize` of them. To be read before the next change is asked for. */
+      open?(): AsyncIterable<Uint8Array>;
+    }
   | { readonly kind: 'deleted'; readonly path: Uint8Array }
-  /** The directory was replaced: nothing of the parent shows through. Comes right after its own entry. */
+  /**
+   * The directory was replaced: nothing of the parent shows through. Comes right after its own entry. The drivers of
+   * tslayer spell deletions one by one instead.
+   */
   | { readonly kind: 'opaque'; readonly path: Uint8Array };
 
 export interface StorageDriver {
@@ -57,16 +68,23 @@ export interface StorageDriver {
    * layers on different parents are one. `sequential`: a layer holds its parents' content (vfs, btrfs).
    */
   readonly stacking: 'independent' | 'sequential';
-  /** Begins unpacking a layer on top of `parent`; the layer exists once the application was committed. */
+  /**
+   * Begins unpacking a layer on top of `parent` (empty for `independent` drivers); the layer exists once the
+   * application was committed. ALREADY_EXISTS when it does, IN_USE while another process writes it, NOT_FOUND for a
+   * parent that is not there.
+   */
   apply(id: LayerId, parent: Stack, options: { readonly durable: boolean }): Promise<LayerApplication>;
-  /** Makes room for a writable snapshot over `parent`. */
+  /** Makes room for a writable snapshot over `parent`. Errors as of `apply`. */
   prepare(id: LayerId, parent: Stack): Promise<void>;
   /**
    * The mounts that show a prepared snapshot, or with `readOnly` a stack alone (`id` undefined: a view).
-   * Pure: nothing is mounted here.
+   * Nothing is mounted here. UNSUPPORTED for more layers than one mount takes, or a request that it cannot serve.
    */
   mounts(id: LayerId | undefined, parent: Stack, request: MountRequest): Promise<readonly Mount[]>;
-  /** What a snapshot has over its parent, sorted by path bytes, the same on every driver. */
+  /**
+   * What a snapshot has over its parent, the same on every driver: a directory before its content, siblings by name
+   * bytes. What a reader could not tell from before is no change; sockets are left out.
+   */
   changes(id: LayerId, parent: Stack): AsyncIterable<Change>;
   /**
    * The stored bytes of a regular file of one layer, without mounting anything; for a sparse file its segments one
@@ -81,7 +99,10 @@ export interface StorageDriver {
    * for drivers that can tell without the blob.
    */
   verify?(id: LayerId, layer: { readonly diffId: DiffID; readonly tarSize: number }): Promise<string | undefined>;
-  /** Removes a layer or snapshot; one that is not there is no error. Its name is gone at once. */
+  /**
+   * Removes a layer or snapshot; one that is not there is no error. Its name is gone at once. What is mounted must
+   * not come to harm: IN_USE, where it would.
+   */
   remove(id: LayerId): Promise<void>;
   /** Ids present on disk, for finding what no row names. */
   list(): AsyncIterable<LayerId>;

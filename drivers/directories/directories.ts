@@ -19,7 +19,7 @@ import type { LayerId, Usage } from '../driver.ts';
 import { removeTree } from '../tree/remove.ts';
 import { inSlices } from '../tree/slices.ts';
 import { treeUsage } from '../tree/usage.ts';
-import { idOfNew, isId, isRemoving, LOCK_SUFFIX, NEW_SUFFIX, REMOVING_SUFFIX, requireId } from './names.ts';
+import { idOfDraft, isId, isRemoving, LOCK_SUFFIX, NEW_SUFFIX, REMOVING_SUFFIX, requireId } from './names.ts';
 
 /** A directory being made. Exactly one of `publish` and `discard` ends it; `discard` may be called again. */
 export interface Draft {
@@ -165,7 +165,7 @@ export class Directories {
   async #sweep(): Promise<void> {
     for (const name of readdirSync(this.path)) {
       if (isRemoving(name)) await this.#deleteTrash(join(this.path, name.replace(/-lock$/, '')));
-      const id = idOfNew(name);
+      const id = idOfDraft(name);
       if (id !== undefined) await this.#sweepDraft(id);
     }
   }

@@ -20,8 +20,8 @@ export const isId = (name: string): boolean => ID.test(name);
 
 export const isRemoving = (name: string): boolean => name.includes(REMOVING_SUFFIX);
 
-/** The id that a half-made directory is for. */
-export function idOfNew(name: string): LayerId | undefined {
-  const id = name.endsWith(NEW_SUFFIX) ? name.slice(0, -NEW_SUFFIX.length) : '';
-  return ID.test(id) ? id : undefined;
+/** The id that a half-made directory, or its lock, is for. */
+export function idOfDraft(name: string): LayerId | undefined {
+  const [, id] = /^([0-9a-z]{1,16})-(?:new|lock)$/.exec(name) ?? [];
+  return id;
 }

@@ -1,5 +1,5 @@
 /** The stages of one list of mounts: where each lives while the mounts above it are made. */
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { TslayerError } from '../errors.ts';
 import { closeFd } from '../sys/libc.ts';
@@ -85,7 +85,7 @@ export class Stages implements Disposable {
   }
 
   #attach(fd: number, name: string): string {
-    this.#directory ??= mkdtempSync(join(this.#places.scratch, 'stages-'));
+    this.#directory ??= makePlace(this.#places.scratch);
     const path = join(this.#directory, name);
     mkdirSync(path, { mode: 0o700 });
     attachMount(fd, path);
@@ -95,9 +95,26 @@ export class Stages implements Disposable {
 
   [Symbol.dispose](): void {
     for (const path of this.#attached.splice(0)) umount(path, MNT_DETACH | UMOUNT_NOFOLLOW);
-    // Not recursive through mounts: every one of them is gone, or umount has thrown.
-    if (this.#directory !== undefined) rmSync(this.#directory, { recursive: true, force: true });
+    if (this.#directory !== undefined) removeEmpty(this.#directory);
     for (const fd of this.#fds.splice(0)) closeFd(fd);
     this.#lock?.[Symbol.dispose]();
+  }
+}
+
+/** Never recursively: what could still be mounted in it is not ours to delete. */
+function removeEmpty(directory: string): void {
+  for (const name of readdirSync(directory)) rmdirSync(join(directory, name));
+  rmdirSync(directory);
+}
+
+/**
+ * In /run where that can be: after a crash a stage may still be mounted there, writable, and nobody deletes what lies
+ * in /run, as a scratch directory's owner would.
+ */
+function makePlace(scratch: string): string {
+  try {
+    return mkdtempSync('/run/tslayer-stages-');
+  } catch {
+    return mkdtempSync(join(scratch, 'stages-'));
   }
 }
