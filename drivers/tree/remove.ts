@@ -23,7 +23,7 @@ export function* removeTree(directory: string): Generator<void, void> {
   }
   try {
     while (yield* removeContent(fd, directory));
-    rmdirSync(directory);
+    removeEmpty(directory);
   } finally {
     closeSync(fd);
   }
@@ -49,4 +49,13 @@ function* removeContent(rootFd: number, directory: string): Generator<void, bool
     yield;
   }
   return moved > 0;
+}
+
+/** Another sweeper may have been faster. */
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+  }
 }

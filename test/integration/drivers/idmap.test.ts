@@ -1,0 +1,71 @@
+/** Owners shifted for a container with a user namespace: no layer is copied or chowned, nothing shifted is stored. */
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, closeSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { dir, file } from '../../../drivers/conformance/items.ts';
+import { closeUnpacker, Kit } from '../../../drivers/conformance/kit.ts';
+import { loadDriver } from '../../../drivers/index.ts';
+import { kernel, kernelFs, missing, program, root } from '../../support/requires.ts';
+
+const skip = missing(
+  root,
+  kernelFs('overlay'),
+  kernelFs('erofs'),
+  kernel(6, 12),
+  program('unshare'),
+  program('nsenter'),
+);
+
+describe('owners are shifted for a user namespace', { skip }, () => {
+  let holder: ReturnType<typeof spawn>;
+  let namespace: number;
+
+  before(async () => {
+    holder = spawn('unshare', ['--user', 'sh', '-c', 'echo there; read end'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    await once(holder.stdout!, 'data');
+    for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${holder.pid}/${map}`, '0 100000 65536');
+    namespace = openSync(`/proc/${holder.pid}/ns/user`, 'r');
+  });
+
+  after(async () => {
+    closeSync(namespace);
+    holder.stdin?.end();
+    await closeUnpacker();
+  });
+
+  function inside(directory: string, script: string): string {
+    const enter = ['-t', String(holder.pid), '--user', '-S', '0', '-G', '0', 'sh', '-ec', script];
+    return execFileSync('nsenter', enter, { cwd: directory, encoding: 'utf8' }).trim();
+  }
+
+  for (const name of ['overlayfs', 'erofs', 'vfs']) {
+    test(`by ${name}`, async () => {
+      await using kit = await Kit.open(await loadDriver(name));
+      chmodSync(kit.directory, 0o755);
+      const stack = await kit.stack(
+        [dir(''), dir('d'), file('d/a', 'a', { uid: 7 }), file('f')],
+        [dir(''), dir('d'), file('d/b')],
+      );
+      const untouched = await kit.view(stack);
+      const id = await kit.snapshot(stack);
+      const target = await kit.mount(id, stack, { userNamespaceFd: namespace });
+      chmodSync(kit.path('mnt'), 0o755);
+      assert.deepEqual([statSync(join(target, 'f')).uid, statSync(join(target, 'd/a')).uid], [100_000, 100_007]);
+      const said = inside(target, 'stat -c %u f d/a; echo more >> f; rm d/b; mkdir new; : > new/x; chown 33 new/x');
+      assert.deepEqual(said.split('\n'), ['0', '7']);
+      assert.equal(statSync(join(target, 'new/x')).uid, 100_033);
+      assert.deepEqual(readdirSync(join(target, 'd')), ['a']);
+      const owners: string[] = [];
+      for await (const change of kit.driver.changes(id, stack)) {
+        if (change.kind === 'deleted') owners.push(`- ${Buffer.from(change.path)}`);
+        else if (change.kind !== 'opaque') owners.push(`${Buffer.from(change.entry.path)} ${change.entry.uid}`);
+      }
+      assert.deepEqual(owners, [' 0', 'd 0', '- d/b', 'f 0', 'new 0', 'new/x 33']);
+      kit.unmount(target);
+      assert.deepEqual(await kit.view(stack), untouched);
+    });
+  }
+});
