@@ -38,13 +38,12 @@ async function runCommand(entry: CommandEntry, words: readonly string[]): Promis
   addGlobals(parser);
   if (!parse(parser, words)) return 0;
   const options = parser.opts<GlobalOptions>();
-  const privilege = process.geteuid?.() === 0 ? 'none' : (command.privilege?.(options) ?? 'none');
-  const status = privilege === 'none' ? undefined : await enterNamespace(entry, words, privilege);
-  if (status !== undefined) return status;
   using interruption = new Interruption();
   const cli = new Cli({ ...options, color: options.color && useColor() }, interruption, parser.processedArgs);
   watchReader(interruption);
   try {
+    const elsewhere = await runAsUser(entry, words, command.privilege?.(options) ?? 'none', interruption);
+    if (elsewhere !== undefined) return elsewhere;
     await finish(cli, () => command.run(cli, parser.processedArgs, options));
     return cli.exitStatus;
   } catch (error) {
@@ -55,18 +54,28 @@ async function runCommand(entry: CommandEntry, words: readonly string[]): Promis
   }
 }
 
-/** Starts over as root of a user namespace; undefined when there can be none and it is not needed. */
-async function enterNamespace(
+/**
+ * For an ordinary user, starts over as root of a user namespace; the status it ended with. Undefined for root, and
+ * where there can be no namespace and it is not needed.
+ */
+async function runAsUser(
   { name }: CommandEntry,
   words: readonly string[],
-  privilege: Exclude<Privilege, 'none'>,
+  privilege: Privilege,
+  interruption: Interruption,
 ): Promise<number | undefined> {
+  if (privilege === 'none' || process.geteuid?.() === 0) return undefined;
   const { unshare } = await import('../index.ts');
   try {
+    // Signals are the other process's from here on, or its parent's to pass on.
+    interruption[Symbol.dispose]();
     return await unshare([process.execPath, process.argv[1] ?? '', name, ...words]);
   } catch (error) {
-    if (privilege === 'useful' && isTslayerError(error, 'UNSUPPORTED')) return undefined;
-    throw error;
+    if (!isTslayerError(error, 'UNSUPPORTED')) throw error;
+    interruption.watch();
+    if (privilege === 'useful') return undefined;
+    const message = `${name} needs root, or a user namespace: ${error.message}`;
+    throw new TslayerError('DENIED', message, { hint: error.hint, cause: error });
   }
 }
 

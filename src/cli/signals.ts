@@ -10,6 +10,10 @@ export class Interruption implements Disposable {
   #received: (typeof SIGNALS)[number] | undefined;
 
   constructor() {
+    this.watch();
+  }
+
+  watch(): void {
     for (const name of SIGNALS) process.on(name, this.#onSignal);
   }
 

@@ -1,6 +1,7 @@
 /** Bad input: one clear line, the right status, and nothing left in the store. */
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { spawnSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -9,7 +10,7 @@ import { after, before, describe, test } from 'node:test';
 import { type PackedLayer, packLayer, type TreeEntry } from '../../scripts/demo/layout.ts';
 import { type Finished, tslayer } from '../support/cli.ts';
 import { type ImageServer, serveImages } from '../support/image-server.ts';
-import { requires, root } from '../support/requires.ts';
+import { kernelFs, requires, root } from '../support/requires.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const big = Buffer.alloc(300_000, 'a layer that can be cut');
@@ -178,6 +179,34 @@ describe('a pull of', () => {
     assert.equal(result.status, 4, result.stderr);
     assertOneLine(result, /401/);
     await assertNothingLeft(store);
+  });
+});
+
+describe('a machine that lacks', () => {
+  test('space ends a pull with status 8, and leaves nothing', async (t) => {
+    if (!requires(t, root)) return;
+    using dir = tempDir('e2e');
+    const noise = await packLayer([{ path: 'noise', content: randomBytes(4_000_000) }], 'noise');
+    await using images = await serveImages([{ name: 'noise:1', layers: [noise] }]);
+    spawnSync('mount', ['-t', 'tmpfs', '-o', 'size=3m', 'tslayer-test', dir.path]);
+    try {
+      const store = join(dir.path, 'store');
+      const result = await tslayer(['--root', store, 'pull', '--no-unpack', `${images.host}/noise:1`]);
+      assert.equal(result.status, 8, result.stderr);
+      assertOneLine(result, /MB free/);
+      await assertNothingLeft(store);
+    } finally {
+      spawnSync('umount', [dir.path]);
+    }
+  });
+
+  test('the driver that is asked for ends a pull with status 6', async (t) => {
+    if (kernelFs('aufs')() === undefined) return t.skip('this kernel has AUFS');
+    using dir = tempDir('e2e');
+    const args = ['--root', join(dir.path, 'store'), '--driver', 'aufs', 'pull', `${server.host}/good/image:1`];
+    const result = await tslayer(args);
+    assert.equal(result.status, 6, result.stderr);
+    assertOneLine(result, /AUFS/);
   });
 });
 
