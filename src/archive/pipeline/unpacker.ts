@@ -7,6 +7,7 @@
  *
  * The main thread only moves compressed bytes, which it hashes and stores meanwhile. Whoever is ahead waits.
  */
+import { availableParallelism } from 'node:os';
 import { abortError, throwIfAborted } from '../../errors.ts';
 import { DetectingInflater } from '../inflate/detecting.ts';
 import type { Engine } from '../inflate/inflater.ts';
@@ -19,7 +20,7 @@ import { Cancelled, Ring } from './ring.ts';
 import { RingFiller } from './ring-filler.ts';
 
 export interface UnpackerOptions {
-  /** Worker threads at most. Default four: more would break the bound on memory, and idle ones cost little. */
+  /** Worker threads at most. Default: one more than cores, up to four; each takes some 18 MB. */
   readonly threads?: number;
   /** How zlib is driven; chosen by a probe when absent. */
   readonly engine?: Engine;
@@ -45,7 +46,7 @@ export class Unpacker implements AsyncDisposable {
   #running = 0;
 
   constructor(options: UnpackerOptions = {}) {
-    this.#pool = new ThreadPool(options.threads ?? 4);
+    this.#pool = new ThreadPool(options.threads ?? Math.min(4, availableParallelism() + 1));
     this.#engine = options.engine;
     this.#inlineLimit = options.inlineLimit ?? 5 * MIB;
     this.#splitLimit = options.splitLimit ?? 16 * MIB;

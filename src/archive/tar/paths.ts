@@ -48,6 +48,9 @@ export class PathCleaner {
         if (source[stop] === 0) throw new TslayerError('MALFORMED', 'tar: a path with a NUL in it');
         stop++;
       }
+      if (isParent(source, at, stop)) {
+        throw new TslayerError('UNSAFE_LAYER', `tar: the path ${quote(source.subarray(start, end))} climbs with ".."`);
+      }
       this.#component(source, at, stop);
       at = stop + 1;
     }
@@ -61,13 +64,7 @@ export class PathCleaner {
 
   #component(source: Uint8Array, start: number, end: number): void {
     const length = end - start;
-    if (length === 0) return;
-    if (source[start] === DOT) {
-      if (length === 1) return;
-      if (length === 2 && source[start + 1] === DOT) {
-        throw new TslayerError('UNSAFE_LAYER', `tar: the path ${quote(source.subarray(start, end))}… climbs with ".."`);
-      }
-    }
+    if (length === 0 || (length === 1 && source[start] === DOT)) return;
     if (length > MAX_NAME) throw new TslayerError('MALFORMED', `tar: a file name of ${length} bytes`);
     const buffer = this.#buffer;
     let at = this.#length;
@@ -86,6 +83,11 @@ export class PathCleaner {
     larger.set(this.#buffer.subarray(0, this.#length));
     this.#buffer = larger;
   }
+}
+
+/** Whether `bytes[start, end)` is `..`. */
+function isParent(bytes: Uint8Array, start: number, end: number): boolean {
+  return bytes[start] === DOT && bytes[start + 1] === DOT && end - start === 2;
 }
 
 function startsWhiteout(bytes: Uint8Array, at: number, end: number): boolean {
