@@ -110,4 +110,3 @@ export interface LoginOptions extends OperationOptions {
   readonly username: string;
   readonly password: string;
 }
-
