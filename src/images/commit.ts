@@ -29,7 +29,7 @@ import { withParents } from './with-parents.ts';
 export interface NewImageOptions extends OperationOptions {
   /** Default gzip. */
   readonly compression?: Compression | undefined;
-  /** gzip 1 to 9 (default 6), zstd 1 to 19 (default 3). */
+  /** gzip 1 to 9 (default 4: two thirds of the time of 6 for 2 % more bytes), zstd 1 to 19 (default 3). */
   readonly level?: number | undefined;
   /** Instructions for the config: `CMD ["sh"]`; see config-change.ts. */
   readonly changes?: readonly string[] | undefined;
@@ -104,8 +104,11 @@ async function baseOf(context: StoreContext, snapshot: SnapshotRow | undefined):
   return asBase(await readImage(context, { name: snapshot.key, manifest: snapshot.manifest }));
 }
 
+const GZIP_LEVEL = 4;
+
 export function packOptions(options: NewImageOptions, epoch: number | undefined): PackOptions {
-  const { compression = 'gzip', level, signal } = options;
+  const { compression = 'gzip', signal } = options;
+  const level = options.level ?? (compression === 'gzip' ? GZIP_LEVEL : undefined);
   return { compression, level, signal, latestTime: epoch };
 }
 
