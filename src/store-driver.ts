@@ -14,11 +14,7 @@ export function driverKey(specifier: string): string {
  * @param key from driverKey; undefined: the best that works in `directory`
  * @param recorded the store was made with it: it worked, and is not tried once more
  */
-export async function findDriver(
-  directory: string,
-  key: string | undefined,
-  recorded: boolean,
-): Promise<DriverModule> {
+export async function findDriver(directory: string, key: string | undefined, recorded: boolean): Promise<DriverModule> {
   const { builtInDrivers, chooseDriver, loadDriver, requireDriver } = await import('../drivers/index.ts');
   if (key === undefined) return (await chooseDriver(directory)).module;
   const module = recorded ? await loadDriver(key) : (await requireDriver(key, directory)).module;
