@@ -104,7 +104,7 @@ export function setModeFd(fd: number, mode: number): number {
   return result(cFchmod(fd, mode));
 }
 
-export interface FileTime {
+interface FileTime {
   readonly seconds: number;
   readonly nanoseconds: number;
 }

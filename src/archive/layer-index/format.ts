@@ -32,8 +32,8 @@ export const BLOCK_BYTES: number = 1024 ** 2;
 export const MAX_BLOCK: number = 64 * 1024 ** 2;
 
 export const HEADER_WORDS = 4;
-export const DOUBLES = 3;
-export const WORDS = 8;
+const DOUBLES = 3;
+const WORDS = 8;
 
 export const KINDS: readonly (EntryType | 'whiteout' | 'opaque' | 'sparse')[] = [
   'file',

@@ -30,7 +30,7 @@ export type Answer =
   | { readonly ok: false; readonly error: PackedError };
 
 /** An error as data: what crosses threads as an Error loses its code and hint. */
-export type PackedError =
+type PackedError =
   | { readonly cancelled: true }
   | {
       readonly cancelled: false;

@@ -3,7 +3,7 @@ import type { TarEntry } from '../entry.ts';
 import type { LayerSink, SinkResult } from '../sink.ts';
 
 /** What an index wants to see. */
-export type EntryVisitor = Pick<LayerSink, 'whiteout' | 'opaque' | 'entry'> & { data(chunk: Uint8Array): void };
+type EntryVisitor = Pick<LayerSink, 'whiteout' | 'opaque' | 'entry'> & { data(chunk: Uint8Array): void };
 
 export class Tee implements LayerSink {
   readonly #sink: LayerSink;

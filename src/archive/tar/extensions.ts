@@ -7,7 +7,7 @@ import { EMPTY, type Slab } from './bytes.ts';
 import { fieldEnd } from './header.ts';
 import { inherit, type PaxRecords, parsePax } from './pax.ts';
 
-export const PAX_LOCAL = 0x78; // x
+const PAX_LOCAL = 0x78; // x
 const PAX_SOLARIS = 0x58; // X, as Sun's tar spelt it
 const PAX_GLOBAL = 0x67; // g
 const GNU_LONG_NAME = 0x4c; // L

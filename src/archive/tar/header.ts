@@ -20,7 +20,7 @@ export const DEVICE_MINOR = { at: 337, length: 8 } as const;
 export const PREFIX = { at: 345, length: 155 } as const;
 const STAR_PREFIX_LENGTH = 131;
 
-export type Dialect = 'v7' | 'ustar' | 'star' | 'gnu';
+type Dialect = 'v7' | 'ustar' | 'star' | 'gnu';
 
 /** `ustar\0` is POSIX's (with `tar\0` at the very end: star's), `ustar  ` GNU's, anything else the seventh edition's. */
 export function dialectOf(bytes: Uint8Array, at: number): Dialect {

@@ -13,7 +13,7 @@ const SCHILY = 'SCHILY.xattr.';
 const LIBARCHIVE = 'LIBARCHIVE.xattr.';
 const SPARSE = 'GNU.sparse.';
 
-export interface SparseRecords {
+interface SparseRecords {
   major?: number | undefined;
   name?: Uint8Array | undefined;
   /** `GNU.sparse.size` (0.x) or `GNU.sparse.realsize` (1.0). */

@@ -12,7 +12,7 @@ const OPAQUE_BYTES = Buffer.from(OPAQUE_NAME);
 const META_BYTES = Buffer.from('.wh..wh.');
 
 /** `hides` and `opaque` carry the path they speak of; `ignored` is AUFS's bookkeeping and what lies in it. */
-export type Whiteout =
+type Whiteout =
   | { readonly kind: 'hides' | 'opaque'; readonly length: number }
   | { readonly kind: 'ignored'; readonly length: 0 };
 

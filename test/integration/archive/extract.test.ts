@@ -13,6 +13,7 @@ import {
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import type { ErrorCode } from '../../../src/errors.ts';
+import { mount, umount } from '../../../src/sys/mount-api.ts';
 import { getXattr, setXattr } from '../../../src/sys/xattr.ts';
 import { Extractor, type Spelling } from '../../support/extract-tar.ts';
 import { requires, root } from '../../support/requires.ts';
@@ -380,6 +381,19 @@ describe('attacks', () => {
     assert.ok(existsSync(join(dir, 'fine')));
     assert.equal(process.umask(), 0o022);
   });
+});
+
+test('a full disk is told as such, for data as for names', async (t) => {
+  if (!requires(t, root)) return;
+  const dir = extractor.newDirectory();
+  mount('tmpfs', dir, 'tmpfs', 0, 'size=256k,nr_inodes=20');
+  try {
+    await refuses('NO_SPACE', [{ path: 'large', data: Buffer.alloc(400_000, 'x') }], 'overlay', dir);
+    const names = Array.from({ length: 30 }, (_, i) => ({ path: `d${i}/`, type: '5' }));
+    await refuses('NO_SPACE', names, 'overlay', dir);
+  } finally {
+    umount(dir);
+  }
 });
 
 describe('whiteouts for overlayfs', () => {
