@@ -38,7 +38,10 @@ export interface NewImageOptions extends OperationOptions {
   readonly message?: string | undefined;
   /** Seconds since 1970 for everything that would say "now"; default: the environment's SOURCE_DATE_EPOCH. */
   readonly epoch?: number | undefined;
-  /** Whether the new image is unpacked at once. Default true; otherwise its first use does it. */
+  /**
+   * Whether the new image is unpacked at once; otherwise its first use does it. Default true, but for a commit: what
+   * it holds is mounted already, and most are pushed and never run here.
+   */
   readonly unpack?: boolean | undefined;
 }
 
@@ -80,7 +83,7 @@ export async function commitSnapshot(
   const result = await publishLayers(context, base, layer ? [layer] : [], [entry], created, {
     reference,
     source: `commit ${name}`,
-    options,
+    options: { ...options, unpack: options.unpack ?? false },
   });
   if (!layer) return result;
   const { descriptor, diffId, tarSize } = layer;
