@@ -82,7 +82,7 @@ export class ContainerStore {
       });
     }
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
-    using _lock = await this.#lockAll();
+    using _lock = await lock(this.#lockPath);
     const taken = this.list().find(({ spec: other }) => other.name === spec.name || other.id === spec.id);
     if (taken) throw new TslayerError('ALREADY_EXISTS', `the container name ${spec.name} is taken by ${taken.spec.id}`);
     const paths = this.paths(spec.id);
@@ -97,8 +97,8 @@ export class ContainerStore {
     return held;
   }
 
-  #lockAll(): Promise<FileLock> {
-    return lock(join(this.directory, '.lock'));
+  get #lockPath(): string {
+    return join(this.directory, '.lock');
   }
 
   /** Oldest first. */
@@ -158,8 +158,12 @@ export class ContainerStore {
     rmSync(base, { recursive: true, force: true });
   }
 
-  /** Directories that never became a container, or no longer are one. */
+  /** Removes directories that never became a container, or no longer are one. */
   sweep(): void {
+    if (!existsSync(this.directory)) return;
+    // Someone is adding one: it has a directory before it has anything else.
+    using all = tryLock(this.#lockPath);
+    if (!all) return;
     for (const id of this.ids()) {
       if (existsSync(this.paths(id).config)) continue;
       using held = this.tryLock(id);

@@ -99,8 +99,8 @@ function findProgram(name: string, path: string): string {
 }
 
 /**
- * A directory reached through a leaked descriptor lies outside the root, and the kernel then calls the current
- * directory `(unreachable)/…` (CVE-2024-21626).
+ * A directory reached through a leaked descriptor lies outside the root (CVE-2024-21626): the kernel then calls the
+ * current directory `(unreachable)/…`, and C libraries know none.
  */
 function enterDirectory(directory: string): void {
   try {
@@ -108,8 +108,16 @@ function enterDirectory(directory: string): void {
   } catch (cause) {
     throw new LaunchError(126, 'DENIED', `cannot enter the working directory ${directory}`, { cause });
   }
-  if (!process.cwd().startsWith('/')) {
+  if (!currentDirectory()?.startsWith('/')) {
     throw new LaunchError(125, 'UNSAFE_LAYER', `the working directory ${directory} leads out of the container`);
+  }
+}
+
+function currentDirectory(): string | undefined {
+  try {
+    return process.cwd();
+  } catch {
+    return undefined;
   }
 }
 
