@@ -26,7 +26,8 @@ import { snapshotTree, type TreeRecord } from '../../support/tree-snapshot.ts';
 
 const OLD = 'alpine-minirootfs-3.18.9-x86_64.tar.gz';
 const NEW = 'alpine-minirootfs-3.19.4-x86_64.tar.gz';
-const CHANGES = 'rm -r etc/apk; echo x > etc/new; ln bin/busybox bin/again; truncate -s 2M sparse; printf end >> sparse';
+const CHANGES =
+  'rm -r etc/apk; echo x > etc/new; ln bin/busybox bin/again; truncate -s 2M sparse; printf end >> sparse';
 
 async function load(store: OpenStore): Promise<void> {
   await importTar(store, join(fixturesDirectory, OLD), parseReference('localhost/old:1'));
