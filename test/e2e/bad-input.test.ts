@@ -254,6 +254,21 @@ describe('a store', () => {
     assert.equal((await tslayer([...store, 'images'])).status, 0);
   });
 
+  test('is not made with a driver that the kernel lacks', async (t) => {
+    const kernelHasIt = kernelFs('aufs')() === undefined;
+    if (!requires(t, root) || kernelHasIt) return;
+    using dir = tempDir('e2e');
+    const store = join(dir.path, 'store');
+    const result = await tslayer(['--root', store, '--driver', 'aufs', 'pull', `${server.host}/good/image:1`]);
+    assert.equal(result.status, 6, result.stderr);
+    assert.equal(result.stdout, '');
+    assertOneLine(result, /aufs .*kernel/);
+    await assertNothingLeft(store);
+    const { stdout } = await tslayer(['--root', store, '--json', 'info']);
+    const info = JSON.parse(stdout) as { store: { driver: string | null } };
+    assert.equal(info.store.driver, null, 'another driver may still be chosen');
+  });
+
   test('is not opened with a driver that is none', async () => {
     using dir = tempDir('e2e');
     const args = ['--root', join(dir.path, 'store'), '--driver', 'nonsense', 'pull', `${server.host}/good/image:1`];
