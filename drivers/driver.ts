@@ -37,7 +37,10 @@ export interface Usage {
 
 export interface MountRequest {
   readonly readOnly?: boolean;
-  /** The snapshot goes when its user does: nothing needs to reach the disk, and a crash spoils it. */
+  /**
+   * The snapshot goes when its user does: nothing needs to reach the disk, a crash spoils it, and it may be mounted
+   * this once only.
+   */
   readonly ephemeral?: boolean;
   /** Ids that the snapshot's owners are shifted by, for a user-namespaced container (idmapped mounts). */
   readonly userNamespaceFd?: number;

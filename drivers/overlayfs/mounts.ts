@@ -3,6 +3,7 @@
  * - `volatile`, for snapshots that do not outlive their container: syncing is skipped.
  * - `userxattr` inside a user namespace, where `trusted.` attributes cannot be set.
  */
+import { existsSync } from 'node:fs';
 import { TslayerError } from '../../src/errors.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { overlayMarks } from '../changes/overlay.ts';
@@ -31,6 +32,7 @@ export function mountsOf(
 ): Mount[] {
   const { directories } = context;
   const writable = id !== undefined && !request.readOnly;
+  if (writable) requireNotSpoilt(directories, id);
   const below = visible(context, stack);
   const looks = below.length + 1 < MAX_LOWER ? looksFor(looksContext(context), below, id === undefined) : undefined;
   const layers = [...(id === undefined || writable ? [] : [id]), ...(looks === undefined ? [] : [looks]), ...below];
@@ -55,6 +57,14 @@ export function mountsOf(
   // One idmapped copy of the whole directory: upper and work directory must lie on one mount.
   const options = [`idmap=/proc/self/fd/${idmap}`];
   return [{ type: 'bind', source: directories.path, options, stage: 'layers' }, overlay];
+}
+
+/** The kernel leaves this behind when a volatile overlay is mounted, and refuses the directories from then on. */
+function requireNotSpoilt(directories: Directories, id: LayerId): void {
+  if (!existsSync(directories.of(id, WORK, 'work/incompat/volatile'))) return;
+  throw new TslayerError('FAILED', `snapshot ${id} was mounted as an ephemeral one: what it holds may be incomplete`, {
+    hint: 'remove it, and make another of the same image',
+  });
 }
 
 /** Two of them are two directories: overlayfs refuses the same one twice. */
