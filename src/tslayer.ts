@@ -74,13 +74,12 @@ async function makeStore(config: Config): Promise<OpenStore> {
     import('./store-driver.ts'),
   ]);
   const { driver } = config;
-  const store: OpenStore = await openStore({
+  return openStore({
     root: config.root,
     driver: driver === undefined ? undefined : driverKey(driver),
-    drivers: { choose: (directory, key) => findDriver(directory, key, store.driverName !== undefined) },
+    drivers: { choose: findDriver },
     config: storeSettings(config, DEFAULT_LIMITS),
   });
-  return store;
 }
 
 /**

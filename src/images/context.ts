@@ -29,8 +29,9 @@ export interface DriverChooser {
   /**
    * The named driver, or the best one that works in `directory`. Throws UNSUPPORTED with the reasons when none
    * does, NOT_FOUND when no driver has that name.
+   * @param recorded the store was made with the named one: it worked, and need not be tried once more
    */
-  choose(directory: string, name: string | undefined): Promise<DriverModule>;
+  choose(directory: string, name: string | undefined, recorded: boolean): Promise<DriverModule>;
 }
 
 export interface StoreContext {

@@ -71,7 +71,7 @@ function assemble(paths: StorePaths, config: StoreConfig, metadata: Metadata, op
   const pipeline = new LazyUnpacker();
   const otherDriver = async () => {
     const name = metadata.settings.get('otherDriver');
-    return name === undefined ? undefined : (await options.drivers.choose(paths.layers, name)).open(paths.layers);
+    return name === undefined ? undefined : (await options.drivers.choose(paths.layers, name, true)).open(paths.layers);
   };
   const layers = new LayerStore({ paths, metadata, session, driver, otherDriver, durable });
   return {
@@ -103,7 +103,8 @@ async function openDriver(
   options: Pick<OpenStoreOptions, 'driver' | 'drivers'>,
 ): Promise<StorageDriver> {
   const recorded = metadata.settings.get('driver');
-  const module: DriverModule = await options.drivers.choose(paths.layers, recorded ?? options.driver);
+  const wanted = recorded ?? options.driver;
+  const module: DriverModule = await options.drivers.choose(paths.layers, wanted, recorded !== undefined);
   const driver = await module.open(paths.layers);
   metadata.transaction(() => {
     // Two processes may have chosen at the same moment: the first one decides.
