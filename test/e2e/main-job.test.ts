@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { packLayer } from '../../scripts/demo/layout.ts';
@@ -35,9 +35,14 @@ function newStore(t: TestContext): (...args: string[]) => Promise<Finished> {
   const dir = tempDir('e2e');
   const run = (...args: string[]): Promise<Finished> => tslayer(['--root', join(dir.path, 'store'), ...args]);
   t.after(async () => {
-    const { stdout } = await run('mounts', '-q');
-    const names = stdout.split('\n').filter((name) => name !== '');
-    if (names.length > 0) await run('umount', '--force', ...names);
+    const isEmpty = (name: string): boolean => {
+      const path = join(dir.path, 'store', name);
+      return !existsSync(path) || readdirSync(path).every((entry) => entry.startsWith('.'));
+    };
+    const names = async (...list: string[]): Promise<string[]> =>
+      (await run(...list)).stdout.split('\n').filter((name) => name !== '');
+    if (!isEmpty('containers')) await run('rm', '--force', ...(await names('ps', '-aq')));
+    if (!isEmpty('mounts')) await run('umount', '--force', ...(await names('mounts', '-q')));
     detachBelow(dir.path);
     dir[Symbol.dispose]();
   });
@@ -318,7 +323,6 @@ describe('run', () => {
   test('detached goes on, and can be looked at, stopped and removed', async (t) => {
     if (!requires(t, root)) return;
     const run = newStore(t);
-    t.after(() => run('rm', '-f', 'box'));
     const id = (
       await succeed(run('run', '-d', '--name', 'box', `${app}:1`, 'sh', '-c', 'echo started; exec sleep 100'))
     ).trim();
