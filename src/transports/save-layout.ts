@@ -72,6 +72,8 @@ async function replaceFile(path: string, text: string): Promise<void> {
  * seen half done, and what was there before stays until then.
  */
 export async function writeBeside(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
+  const there = await stat(path).catch(ignoreMissing);
+  if (there && !there.isFile() && !there.isDirectory()) return writeThrough(path, content);
   const temporary = join(dirname(path), `.${randomUUID()}.partial`);
   const file = await open(temporary, 'wx', 0o644).catch((cause: NodeJS.ErrnoException) => {
     if (cause.code !== 'ENOENT') throw cause;
@@ -86,6 +88,16 @@ export async function writeBeside(path: string, content: AsyncIterable<Uint8Arra
     await file.close().catch(() => undefined);
     await rm(temporary, { force: true });
     throw error;
+  }
+}
+
+/** Into a pipe or device: there is no name to give. */
+async function writeThrough(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
+  const file = await open(path, 'w');
+  try {
+    for await (const chunk of content) await file.writeFile(chunk);
+  } finally {
+    await file.close();
   }
 }
 
