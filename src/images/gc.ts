@@ -11,7 +11,7 @@ import { shortName } from './find.ts';
 import { type Explanation, explainDropped, explainKept, explainOrphan } from './gc-explain.ts';
 import { publishNames } from './layout-index.ts';
 import { findOrphans, removeOrphans } from './orphans.ts';
-import { sweepCrashed } from './sweep.ts';
+import { sweepCrashed, sweepUnusedStages } from './sweep.ts';
 
 export interface GcOptions extends OperationOptions {
   /** Decide and explain, remove nothing. */
@@ -44,8 +44,7 @@ export async function collectGarbage(context: StoreContext, options: GcOptions =
     await publishNames(context);
     await removeDropped(context, decision.dropped, session);
     await removeOrphans(context, orphans, options);
-    const { sweepStages } = await import('../mounts/shared-stages.ts');
-    sweepStages(context.paths.stages);
+    await sweepUnusedStages(context.paths);
   }
   const removed = [...decision.removed, ...orphans.map(explainOrphan)];
   return {

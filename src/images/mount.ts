@@ -16,6 +16,7 @@ import type { OperationOptions } from '../progress.ts';
 import { mountsLockPath } from '../store-layout.ts';
 import type { StoreContext } from './context.ts';
 import { findImage, shortName } from './find.ts';
+import { sweepUnusedStages } from './sweep.ts';
 import { ensureUnpacked } from './unpack.ts';
 
 export interface MountImageOptions extends OperationOptions {
@@ -98,7 +99,8 @@ export async function unmountImage(
   if (name === undefined) throw new TslayerError('NOT_FOUND', `nothing is mounted as or at ${nameOrPath}`);
   if (row) {
     const { unmount } = await import('../mounts/unmount.ts');
-    unmount(row.target, { stages: paths.stages, detach: options.force });
+    // Nothing there: whoever took it away may have died before he took away what it was made of.
+    if (!unmount(row.target, { stages: paths.stages, detach: options.force })) await sweepUnusedStages(paths);
     metadata.transaction(() => metadata.mounts.delete(row.name), { durable: true });
     removeTarget(context, row.target);
   }

@@ -46,7 +46,7 @@ async function sweepSession(context: StoreContext, session: string): Promise<voi
 }
 
 /** Layers that are still mounted for a mount that is no more. */
-async function sweepUnusedStages({ stages }: StorePaths): Promise<void> {
+export async function sweepUnusedStages({ stages }: StorePaths): Promise<void> {
   if (!existsSync(stages)) return;
   const { sweepStages } = await import('../mounts/shared-stages.ts');
   try {
