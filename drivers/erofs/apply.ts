@@ -1,5 +1,6 @@
 /** One layer on its way in: a partial file, locked by us, that becomes the layer by a rename. */
-import { closeSync, fstatSync, fsyncSync, openSync, readSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, fstatSync, fsync, openSync, readSync, renameSync, rmSync } from 'node:fs';
+import { promisify } from 'node:util';
 import { TslayerError } from '../../src/errors.ts';
 import { type FileLock, tryLock } from '../../src/sys/locks.ts';
 import { moduleUrl } from '../../src/sys/module-url.ts';
@@ -15,7 +16,7 @@ export function beginLayer(files: LayerFiles, id: LayerId, durable: boolean): La
   const lock = lockEmpty(partial);
   if (lock === undefined) throw new TslayerError('IN_USE', `layer ${id} is being written by another process`);
   const options: ErofsSinkOptions = { path: partial, name: id, durable };
-  let open = true;
+  let [open, renamed] = [true, false];
   const release = (): void => {
     open = false;
     lock[Symbol.dispose]();
@@ -25,13 +26,15 @@ export function beginLayer(files: LayerFiles, id: LayerId, durable: boolean): La
     async commit() {
       if (files.find(id) !== undefined) throw new TslayerError('ALREADY_EXISTS', `layer ${id} exists already`);
       renameSync(partial, files.path(id, readHead(lock.fd).opaqueRoot));
+      renamed = true;
+      // Until this is done no row names the layer: a crash leaves a file that is swept, be it whole or not.
+      if (durable) await Promise.all([sync(lock.fd), syncDirectory(files.directory)]);
       release();
-      if (durable) syncDirectory(files.directory);
     },
     async abort() {
-      if (!open) return files.remove(id);
-      rmSync(partial, { force: true });
-      release();
+      if (renamed) files.remove(id);
+      else if (open) rmSync(partial, { force: true });
+      if (open) release();
     },
   };
 }
@@ -56,11 +59,14 @@ function readHead(fd: number): LayerNote {
   return readNote(head);
 }
 
+/** In the thread pool: the layers of one image are synced side by side, and share the journal's commits. */
+const sync = promisify(fsync);
+
 /** Makes a rename durable. */
-function syncDirectory(path: string): void {
+async function syncDirectory(path: string): Promise<void> {
   const fd = openSync(path, 'r');
   try {
-    fsyncSync(fd);
+    await sync(fd);
   } finally {
     closeSync(fd);
   }
