@@ -17,7 +17,7 @@ import { ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import type { ContainerStore } from './container-store.ts';
 import { handleOf } from './foreground.ts';
 import { running } from './inspect.ts';
-import type { ExitResult, ForegroundIO, RunningProcess, TerminalIO } from './launcher.ts';
+import type { ExitResult, ForegroundIO, RunningProcess, TerminalInput, TerminalIO } from './launcher.ts';
 import { withProcess } from './liveness.ts';
 import { mergeEnvironment } from './options/environment.ts';
 import type { ExecTask } from './protocol.ts';
@@ -86,7 +86,7 @@ export async function execTerminal(
   }
 }
 
-function passKeys(stdin: NodeJS.ReadStream, terminal: RawTerminal, master: ReadStream, signal: AbortSignal): void {
+function passKeys(stdin: TerminalInput, terminal: RawTerminal, master: ReadStream, signal: AbortSignal): void {
   const onData = (data: Buffer): boolean => master.writable && master.write(data);
   terminal.raw(signal);
   stdin.on('data', onData);

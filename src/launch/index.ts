@@ -18,6 +18,7 @@ export type {
   RunningProcess,
   StatsOptions,
   StopOptions,
+  TerminalInput,
   TerminalIO,
 } from './launcher.ts';
 export { parseEnvironmentFile, resolveVariables } from './options/environment.ts';

@@ -66,9 +66,12 @@ export interface ForegroundIO {
   readonly booted?: BootedInit | undefined;
 }
 
+/** `process.stdin`, or another open terminal. */
+export type TerminalInput = NodeJS.ReadStream & { readonly fd: number };
+
 /** Where a terminal session goes: the caller's own terminal by default. */
 export interface TerminalIO {
-  readonly stdin?: NodeJS.ReadStream | undefined;
+  readonly stdin?: TerminalInput | undefined;
   readonly stdout?: NodeJS.WriteStream | undefined;
   /** As in `ctrl-p,ctrl-q`, which is the default; `''` for none. */
   readonly detachKeys?: string | undefined;

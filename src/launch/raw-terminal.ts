@@ -1,24 +1,26 @@
 /** The caller's own terminal while a container uses it: raw mode and its size. Put back as it was, whatever happens. */
-import type { WindowSize } from '../sys/pty.ts';
+
+import { makeRaw, restoreMode, type WindowSize } from '../sys/pty.ts';
+import type { TerminalInput } from './launcher.ts';
 
 /** Of a terminal that nobody looks at. */
 export const DEFAULT_SIZE: WindowSize = { rows: 24, columns: 80 };
 
 export class RawTerminal {
-  readonly #stdin: NodeJS.ReadStream;
+  readonly #stdin: TerminalInput;
   readonly #stdout: NodeJS.WriteStream;
 
-  constructor(stdin: NodeJS.ReadStream, stdout: NodeJS.WriteStream) {
+  constructor(stdin: TerminalInput, stdout: NodeJS.WriteStream) {
     this.#stdin = stdin;
     this.#stdout = stdout;
   }
 
   /** Every key goes to the container, ^C and ^Z too, until the signal. */
   raw(signal: AbortSignal): void {
-    const stdin = this.#stdin;
-    if (!stdin.isTTY || stdin.isRaw) return;
-    stdin.setRawMode(true);
-    signal.addEventListener('abort', () => stdin.setRawMode(false), { once: true });
+    const { isTTY, fd } = this.#stdin;
+    if (!isTTY) return;
+    const before = makeRaw(fd);
+    signal.addEventListener('abort', () => restoreMode(fd, before), { once: true });
   }
 
   /** The size now, and whenever it changes. */

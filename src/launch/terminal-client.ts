@@ -4,7 +4,7 @@ import { DEFAULT_DETACH_KEYS, KeySequence, parseKeys } from './detach-keys.ts';
 import { launchError } from './detached.ts';
 import { LaunchError } from './errors.ts';
 import { type ClientMessage, controlFrame, encodeFrame, FRAME, readFrames, type WatcherMessage } from './frames.ts';
-import type { ExitResult, TerminalIO } from './launcher.ts';
+import type { ExitResult, TerminalInput, TerminalIO } from './launcher.ts';
 import { RawTerminal } from './raw-terminal.ts';
 
 export interface SessionOptions extends TerminalIO {
@@ -49,7 +49,7 @@ export async function attachSession(socket: Socket, options: SessionOptions): Pr
 }
 
 function passInput(
-  stdin: NodeJS.ReadStream,
+  stdin: TerminalInput,
   socket: Socket,
   keys: KeySequence,
   leave: () => void,

@@ -3,8 +3,14 @@ import { check, native } from './libc.ts';
 
 const cIoctl = native('int', 'ioctl', ['int', 'ulong', 'bytes']);
 const cIoctlInt = native('int', 'ioctl', ['int', 'ulong', 'long']);
+const cTcgetattr = native('int', 'tcgetattr', ['int', 'bytes']);
+const cTcsetattr = native('int', 'tcsetattr', ['int', 'int', 'bytes']);
+const cCfmakeraw = native('int', 'cfmakeraw', ['bytes']);
 const cDup2 = native('int', 'dup2', ['int', 'int']);
 
+const TCSADRAIN = 1;
+/** Enough for struct termios of every C library. */
+const TERMIOS_BYTES = 128;
 const TIOCSCTTY = 0x540e;
 const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
@@ -44,4 +50,21 @@ export function getWindowSize(terminal: number): WindowSize {
 
 export function dup2(from: number, to: number): void {
   check(cDup2(from, to), 'dup2');
+}
+
+/**
+ * Passes every byte through as it is, in and out. Node's own raw mode still turns each newline into two characters
+ * on the way out, which garbles what a full-screen program draws. Gives what restoreMode takes.
+ */
+export function makeRaw(terminal: number): Uint8Array {
+  const before = Buffer.alloc(TERMIOS_BYTES);
+  check(cTcgetattr(terminal, before), 'tcgetattr');
+  const raw = Buffer.from(before);
+  cCfmakeraw(raw);
+  check(cTcsetattr(terminal, TCSADRAIN, raw), 'tcsetattr');
+  return before;
+}
+
+export function restoreMode(terminal: number, mode: Uint8Array): void {
+  check(cTcsetattr(terminal, TCSADRAIN, mode), 'tcsetattr');
 }
