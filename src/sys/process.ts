@@ -10,6 +10,7 @@ const cExecveat = native('int', 'execveat', ['int', 'path', 'bytes', 'bytes', 'i
 const cPrctl = native('int', 'prctl', ['int', 'ulong', 'ulong', 'ulong', 'ulong']);
 const cSetsid = native('int', 'setsid', []);
 const cSignal = native('long', 'signal', ['int', 'long']);
+const cSigprocmask = native('int', 'sigprocmask', ['int', 'bytes', 'bytes']);
 const cPrlimit = native('int', 'prlimit', ['int', 'int', 'bytes', 'bytes']);
 const cSyscallIds = native('long', 'syscall', ['long', 'ulong', 'ulong', 'ulong']);
 const cSyscallGroups = native('long', 'syscall', ['long', 'ulong', 'bytes']);
@@ -34,6 +35,9 @@ const CLOSE_RANGE_CLOEXEC = 4;
 const F_SETFD = 2;
 const FD_CLOEXEC = 1;
 const SIGNALS = 64;
+const SIG_SETMASK = 2;
+/** sigset_t. */
+const ALL_SIGNALS: Uint8Array = new Uint8Array(128).fill(0xff);
 
 /** execve(2). Returns only by throwing. */
 export function execve(path: PathLike, args: readonly string[], env: readonly string[]): never {
@@ -84,6 +88,11 @@ export function setsid(): void {
 /** Default disposition for every signal; those that were ignored (SIGPIPE in Node) would stay so over execve. */
 export function resetSignals(): void {
   for (let signal = 1; signal <= SIGNALS; signal++) cSignal(signal, 0);
+}
+
+/** Keeps every signal waiting until the program that comes next asks for it, or lets it in. */
+export function blockSignals(): void {
+  check(cSigprocmask(SIG_SETMASK, ALL_SIGNALS, null), 'sigprocmask');
 }
 
 /** Real, effective and saved ids of the calling thread, supplementary groups first. */

@@ -3,7 +3,15 @@ import { accessSync, constants, statSync, writeFileSync, writeSync } from 'node:
 import { hasErrno } from '../../sys/libc.ts';
 import { executableInMemory } from '../../sys/memfd.ts';
 import { CLONE_NEWCGROUP, unshare } from '../../sys/namespaces.ts';
-import { closeOnExecFrom, execve, fexecve, resetSignals, setCloseOnExec, setDumpable } from '../../sys/process.ts';
+import {
+  blockSignals,
+  closeOnExecFrom,
+  execve,
+  fexecve,
+  resetSignals,
+  setCloseOnExec,
+  setDumpable,
+} from '../../sys/process.ts';
 import { installFilter } from '../../sys/seccomp.ts';
 import { LaunchError } from '../errors.ts';
 import type { ProgramTask } from '../protocol.ts';
@@ -43,6 +51,8 @@ export function becomeProgram(task: ProgramTask, entry: Entry): never {
   const env = spec.env.some((entry) => entry.startsWith('HOME=')) ? spec.env : [...spec.env, `HOME=${user.home}`];
   const program = findProgram(spec.args[0] ?? '', searchPath(env));
   resetSignals();
+  // A signal that came before the init is ready for it would be lost on PID 1.
+  if (entry.first && spec.init) blockSignals();
   closeOnExecFrom(3);
   for (const fd of [0, 1, 2]) setCloseOnExec(fd, false);
   const init = spec.init && entry.first ? executableInMemory('init', reaperProgram()) : undefined;
