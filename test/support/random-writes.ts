@@ -1,7 +1,7 @@
 /** Random system calls in a directory, the same on every file system: what each answers is part of the result. */
 import {
-  appendFileSync,
   chmodSync,
+  constants,
   lchownSync,
   linkSync,
   lutimesSync,
@@ -32,9 +32,13 @@ export interface Write {
 
 type Call = (path: string, other: string, n: number) => unknown;
 
+// A FIFO without a reader answers ENXIO then, instead of keeping the test for ever.
+const { O_APPEND, O_CREAT, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants;
+const WRITE = O_WRONLY | O_CREAT | O_NONBLOCK;
+
 const CALLS: Readonly<Record<string, Call>> = {
-  write: (path, _, n) => writeFileSync(path, 'w'.repeat(n)),
-  append: (path, _, n) => appendFileSync(path, `${n}`),
+  write: (path, _, n) => writeFileSync(path, 'w'.repeat(n), { flag: WRITE | O_TRUNC }),
+  append: (path, _, n) => writeFileSync(path, `${n}`, { flag: WRITE | O_APPEND }),
   truncate: (path, _, n) => truncateSync(path, n),
   unlink: (path) => unlinkSync(path),
   remove: (path) => rmSync(path, { recursive: true }),
