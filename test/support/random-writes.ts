@@ -1,11 +1,13 @@
 /** Random system calls in a directory, the same on every file system: what each answers is part of the result. */
 import {
   chmodSync,
+  closeSync,
   constants,
   lchownSync,
   linkSync,
   lutimesSync,
   mkdirSync,
+  openSync,
   renameSync,
   rmdirSync,
   rmSync,
@@ -13,7 +15,7 @@ import {
   symlinkSync,
   truncateSync,
   unlinkSync,
-  writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -36,9 +38,18 @@ type Call = (path: string, other: string, n: number) => unknown;
 const { O_APPEND, O_CREAT, O_NONBLOCK, O_TRUNC, O_WRONLY } = constants;
 const WRITE = O_WRONLY | O_CREAT | O_NONBLOCK;
 
+function writeTo(path: string, flags: number, text: string): void {
+  const fd = openSync(path, WRITE | flags, 0o666);
+  try {
+    writeSync(fd, text);
+  } finally {
+    closeSync(fd);
+  }
+}
+
 const CALLS: Readonly<Record<string, Call>> = {
-  write: (path, _, n) => writeFileSync(path, 'w'.repeat(n), { flag: WRITE | O_TRUNC }),
-  append: (path, _, n) => writeFileSync(path, `${n}`, { flag: WRITE | O_APPEND }),
+  write: (path, _, n) => writeTo(path, O_TRUNC, 'w'.repeat(n)),
+  append: (path, _, n) => writeTo(path, O_APPEND, `${n}`),
   truncate: (path, _, n) => truncateSync(path, n),
   unlink: (path) => unlinkSync(path),
   remove: (path) => rmSync(path, { recursive: true }),
