@@ -1,5 +1,6 @@
 /** The launcher's door: what the composition root and the command line call. */
 export { buildSpec, newContainerId, type SpecInput } from './build-spec.ts';
+export { writeBundle } from './bundle.ts';
 export { ALL_CAPABILITIES, type CapabilityName, DEFAULT_CAPABILITIES } from './capabilities.ts';
 export type { HierarchyView } from './cgroups/view.ts';
 export { createLauncher } from './create-launcher.ts';

@@ -22,6 +22,7 @@ export function toOciConfig(spec: ContainerSpec, user: ResolvedUser, places: Bun
       hint: 'run it with the built-in launcher, or with --userns host',
     });
   }
+  if (spec.process.init) throw new TslayerError('UNSUPPORTED', "--init is the built-in launcher's");
   return {
     ociVersion: '1.0.2',
     root: { path: places.rootfs, readonly: spec.rootfs.readOnly },

@@ -14,7 +14,6 @@ const LINKS: readonly (readonly [string, string])[] = [
   ['/proc/self/fd/0', 'stdin'],
   ['/proc/self/fd/1', 'stdout'],
   ['/proc/self/fd/2', 'stderr'],
-  ['/proc/kcore', 'core'],
   ['pts/ptmx', 'ptmx'],
 ];
 
@@ -24,9 +23,16 @@ export function makeDevices(root: Rootfs, devices: readonly DeviceSpec[]): void 
   const dev = root.open('/dev', 'refuse')!;
   try {
     for (const [target, name] of LINKS) symlinkAt(target, dev, name);
+    if (has(root, '/proc/kcore')) symlinkAt('/proc/kcore', dev, 'core');
   } finally {
     closeSync(dev);
   }
+}
+
+function has(root: Rootfs, path: string): boolean {
+  const fd = root.open(path, 'refuse');
+  if (fd !== undefined) closeSync(fd);
+  return fd !== undefined;
 }
 
 function makeDevice(root: Rootfs, device: DeviceSpec): void {
