@@ -4,7 +4,7 @@
  * tells, `umount` takes away and mounting by the same name completes.
  */
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, realpathSync, rmdirSync } from 'node:fs';
+import { realpathSync, rmdirSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { asTslayerError, TslayerError, throwIfAborted } from '../errors.ts';
 import { holdLock } from '../layers/locks.ts';
@@ -14,6 +14,7 @@ import type { ChainID } from '../oci/digest.ts';
 import { parseReference } from '../oci/reference.ts';
 import type { OperationOptions } from '../progress.ts';
 import { mountsLockPath } from '../store-layout.ts';
+import { makeDirectories } from '../sys/make-directories.ts';
 import type { StoreContext } from './context.ts';
 import { findImage, shortName } from './find.ts';
 import { sweepUnusedStages } from './sweep.ts';
@@ -135,7 +136,7 @@ function freeName({ metadata }: StoreContext, image: ImageRow): string {
 function prepareTarget({ paths, metadata }: StoreContext, name: string, wanted: string | undefined): string {
   const path = resolve(wanted ?? join(paths.mounts, name));
   try {
-    mkdirSync(path, { recursive: true });
+    makeDirectories(path);
   } catch (error) {
     throw asTslayerError(error, `cannot make the mountpoint ${path}`);
   }

@@ -16,6 +16,7 @@ import { Session } from '../layers/session.ts';
 import { type Metadata, openMetadata } from '../metadata/metadata.ts';
 import { OCI_INDEX } from '../oci/media-types.ts';
 import { creationLockPath, OCI_LAYOUT, STORE_DIRECTORIES, type StorePaths, storePaths } from '../store-layout.ts';
+import { makeDirectories } from '../sys/make-directories.ts';
 import type { DriverChooser, StoreConfig, StoreContext } from './context.ts';
 import { publishNames } from './layout-index.ts';
 import { type LayerUnpacker, LazyUnpacker } from './pull/unpacker.ts';
@@ -149,7 +150,7 @@ function refuseStrangers(root: string): void {
 
 /** Everything but the database, which makes it a store. Under a lock, since two may have the idea at once. */
 async function fillStore(paths: StorePaths): Promise<void> {
-  mkdirSync(paths.root, { recursive: true, mode: 0o700 });
+  makeDirectories(paths.root, 0o700);
   for (const name of STORE_DIRECTORIES) mkdirSync(paths[name], { recursive: true, mode: 0o700 });
   mkdirSync(join(paths.blobs, 'sha256'), { recursive: true, mode: 0o700 });
   using _lock = await holdLock(creationLockPath(paths));

@@ -34,6 +34,7 @@ import {
 } from '../../../src/sys/files.ts';
 import { cstring, hasErrno } from '../../../src/sys/libc.ts';
 import { lock, tryLock } from '../../../src/sys/locks.ts';
+import { makeDirectories } from '../../../src/sys/make-directories.ts';
 import { getXattr, listXattrs, removeXattr, setXattr } from '../../../src/sys/xattr.ts';
 
 let dir = '';
@@ -208,5 +209,27 @@ describe('locks', () => {
     assert.equal(child.signal, 'SIGKILL', child.stderr.toString());
     using held = tryLock(path);
     assert.ok(held);
+  });
+});
+
+describe('makeDirectories', () => {
+  test('makes what is missing, and is content with what is there', () => {
+    const path = join(dir, 'p/q/r');
+    makeDirectories(path, 0o700);
+    makeDirectories(path, 0o700);
+    assert.equal(lstatSync(path).mode & 0o777, 0o700);
+    assert.equal(lstatSync(join(dir, 'p')).mode & 0o777, 0o700);
+  });
+
+  test('ends where no directory can be made', () => {
+    assert.throws(
+      () => makeDirectories('/proc/nothing/below'),
+      (e) => hasErrno(e, 'ENOENT'),
+    );
+    writeFileSync(join(dir, 'file'), '');
+    assert.throws(
+      () => makeDirectories(join(dir, 'file/below')),
+      (e) => hasErrno(e, 'ENOTDIR'),
+    );
   });
 });
