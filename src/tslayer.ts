@@ -4,7 +4,7 @@
  */
 import type { RegistryClient } from '../registry-client/client.ts';
 import { clientSettings, storeSettings } from './config/apply.ts';
-import { type Config, loadConfig } from './config/load.ts';
+import { type Config, type ConfigOverrides, loadConfig } from './config/load.ts';
 import { ROOTLESS_UID } from './config/paths.ts';
 import type { OpenStore } from './images/store.ts';
 import type { Launcher } from './launch/index.ts';
@@ -84,12 +84,13 @@ async function makeStore(config: Config): Promise<OpenStore> {
 
 /**
  * Runs a command as root of a user namespace of the caller's, where its store, mounts and containers need no
- * privilege; the exit status. What it mounts is seen by it and its children only.
+ * privilege; the exit status. What it mounts is seen there only, and goes with the last process in it.
  * @throws UNSUPPORTED where the machine does not let users do so
  */
-export async function unshare(command: readonly string[]): Promise<number> {
-  const { runAsMappedRoot } = await import('./launch/rootless.ts');
-  return runAsMappedRoot(command, { ...process.env, [ROOTLESS_UID]: String(process.geteuid?.() ?? -1) });
+export async function unshare(command: readonly string[], overrides: ConfigOverrides = {}): Promise<number> {
+  const [{ root }, { runAsMappedRoot }] = await Promise.all([loadConfig(overrides), import('./launch/rootless.ts')]);
+  const env = { ...process.env, [ROOTLESS_UID]: String(process.geteuid?.() ?? -1) };
+  return runAsMappedRoot(command, { env, root });
 }
 
 /** The embedded registry over an OCI image layout. */

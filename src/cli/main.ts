@@ -42,7 +42,8 @@ async function runCommand(entry: CommandEntry, words: readonly string[]): Promis
   const cli = new Cli({ ...options, color: options.color && useColor() }, interruption, parser.processedArgs);
   watchReader(interruption);
   try {
-    const elsewhere = await runAsUser(entry, words, command.privilege?.(options) ?? 'none', interruption);
+    const privilege = command.privilege?.(options) ?? 'none';
+    const elsewhere = await runAsUser(entry, words, options, privilege, interruption);
     if (elsewhere !== undefined) return elsewhere;
     await finish(cli, () => command.run(cli, parser.processedArgs, options));
     return cli.exitStatus;
@@ -61,6 +62,7 @@ async function runCommand(entry: CommandEntry, words: readonly string[]): Promis
 async function runAsUser(
   { name }: CommandEntry,
   words: readonly string[],
+  { root, config }: GlobalOptions,
   privilege: Privilege,
   interruption: Interruption,
 ): Promise<number | undefined> {
@@ -69,7 +71,7 @@ async function runAsUser(
   try {
     // Signals are the other process's from here on, or its parent's to pass on.
     interruption[Symbol.dispose]();
-    return await unshare([process.execPath, process.argv[1] ?? '', name, ...words]);
+    return await unshare([process.execPath, process.argv[1] ?? '', name, ...words], { root, config });
   } catch (error) {
     if (!isTslayerError(error, 'UNSUPPORTED')) throw error;
     interruption.watch();

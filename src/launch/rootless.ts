@@ -11,7 +11,9 @@ import type { Writable } from 'node:stream';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TslayerError } from '../errors.ts';
 import { hasErrno } from '../sys/libc.ts';
+import { ContainerStore } from './container-store.ts';
 import { findRange } from './host.ts';
+import { startTimeOf } from './liveness.ts';
 import { findProgram } from './programs.ts';
 
 /** Whether what needs privilege must go through `runAsMappedRoot`. */
@@ -22,23 +24,73 @@ export function isOrdinaryUser(): boolean {
 /** Waits for its ids, then becomes the program: what it is executed by must not be root without them. */
 const WAIT_FOR_IDS = 'read -r _ <&3 && exec 3<&- "$@"';
 
+export interface MappedRootOptions {
+  readonly env?: NodeJS.ProcessEnv;
+  /** The user's store: while one of its containers runs, the command joins the namespace that this was started in. */
+  readonly root?: string;
+}
+
 /**
- * Runs a command as root of a new user and mount namespace, with the caller's streams, and gives its exit status.
- * Mounts that it makes are seen by it and its children only, and go with them.
+ * Runs a command as root of a user and mount namespace of the caller's, with the caller's streams, and gives its exit
+ * status. Mounts that it makes are seen in that namespace only, and go with the last process in it.
  *
  * @throws TslayerError UNSUPPORTED where the machine does not let users do so, with what to change
  */
-export async function runAsMappedRoot(
-  command: readonly string[],
-  env: NodeJS.ProcessEnv = process.env,
-): Promise<number> {
-  const maps = subordinateMaps();
-  const unshare = [findProgram('unshare'), '--user', '--mount', '--propagation', 'slave'];
-  const words = ['--pdeathsig', 'KILL', '--', ...unshare, '--', '/bin/sh', '-c', WAIT_FOR_IDS, 'sh', ...command];
-  const child = spawn(findProgram('setpriv'), words, { stdio: ['inherit', 'inherit', 'inherit', 'pipe'], env });
+export async function runAsMappedRoot(command: readonly string[], options: MappedRootOptions = {}): Promise<number> {
+  const { env = process.env, root } = options;
+  const holder = root === undefined ? undefined : findHolder(root);
+  const child = holder === undefined ? startInNewNamespace(command, env) : startInNamespaceOf(holder, command, env);
   const ended = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   using _proxy = passSignals(child);
+  if (holder === undefined) await furnish(child);
+  const [code, signal] = await ended;
+  return signal === null ? (code ?? 1) : 128 + constants.signals[signal];
+}
+
+/** A process that watches a running container of the store. */
+export function findHolder(root: string): number | undefined {
+  const store = new ContainerStore(root);
+  for (const id of readableIds(store)) {
+    const { status, watcher } = store.readState(id);
+    if (status !== 'running' || watcher?.startTime === undefined) continue;
+    if (startTimeOf(watcher.pid) === watcher.startTime) return watcher.pid;
+  }
+  return undefined;
+}
+
+/** None in a store that is not there, or not ours. */
+function readableIds(store: ContainerStore): string[] {
   try {
+    return store.ids();
+  } catch (error) {
+    if (hasErrno(error, 'EACCES', 'ENOTDIR')) return [];
+    throw error;
+  }
+}
+
+function startInNewNamespace(command: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  const unshare = [findProgram('unshare'), '--user', '--mount', '--propagation', 'slave', '--'];
+  return startDyingWithUs([...unshare, '/bin/sh', '-c', WAIT_FOR_IDS, 'sh', ...command], env, true);
+}
+
+function startInNamespaceOf(pid: number, command: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  const enter = [findProgram('nsenter'), `--user=/proc/${pid}/ns/user`, `--mount=/proc/${pid}/ns/mnt`];
+  // Entering a mount namespace leads to its root directory: back to where the caller is.
+  return startDyingWithUs([...enter, `--wd=${process.cwd()}`, '--', ...command], env, false);
+}
+
+function startDyingWithUs(command: readonly string[], env: NodeJS.ProcessEnv, waits: boolean): ChildProcess {
+  const words = ['--pdeathsig', 'KILL', '--', ...command];
+  return spawn(findProgram('setpriv'), words, {
+    stdio: ['inherit', 'inherit', 'inherit', waits ? 'pipe' : 'ignore'],
+    env,
+  });
+}
+
+/** Gives a new namespace its ids, and lets the command in it begin. */
+async function furnish(child: ChildProcess): Promise<void> {
+  try {
+    const maps = subordinateMaps();
     await untilInNamespace(child);
     await giveIds(child.pid!, maps);
     (child.stdio[3] as Writable).end('\n');
@@ -46,8 +98,6 @@ export async function runAsMappedRoot(
     child.kill('SIGKILL');
     throw error;
   }
-  const [code, signal] = await ended;
-  return signal === null ? (code ?? 1) : 128 + constants.signals[signal];
 }
 
 interface Maps {

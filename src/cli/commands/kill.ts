@@ -3,6 +3,7 @@ import type { CliCommand } from '../command.ts';
 import { forEachName } from '../each.ts';
 
 export const command: CliCommand = {
+  privilege: () => 'useful',
   define(parser) {
     parser
       .argument('<containers...>', 'names or ids')

@@ -9,6 +9,7 @@ interface StopFlags {
 }
 
 export const command: CliCommand = {
+  privilege: () => 'useful',
   define(parser) {
     parser
       .argument('<containers...>', 'names or ids')

@@ -16,6 +16,7 @@ export const command: CliCommand = {
       throw new TslayerError('INVALID_ARGUMENT', 'root needs no namespace: what it mounts is visible everywhere');
     }
     cli.interruption[Symbol.dispose]();
-    cli.exitStatus = await unshare(words.length > 0 ? words : [process.env.SHELL || '/bin/sh']);
+    const { root, config } = cli.globals;
+    cli.exitStatus = await unshare(words.length > 0 ? words : [process.env.SHELL || '/bin/sh'], { root, config });
   },
 };
