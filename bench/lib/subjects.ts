@@ -20,6 +20,8 @@ export interface Pulling {
   /** Mounts a pulled image once, where that is a step of its own. */
   mount?(address: string, image: string): Command;
   remove?(address: string, image: string): Command;
+  /** Runs /bin/true in a new container of a pulled image, without network set-up, and removes it. */
+  run?(address: string, image: string): Command;
 }
 
 const needs =
@@ -28,6 +30,14 @@ const needs =
     const missing = programs.filter((program) => programPath(program) === undefined);
     return missing.length === 0 ? undefined : `not installed: ${missing.join(', ')}`;
   };
+
+/** Its default runtime gives up where both versions of cgroups are mounted; its default limits take CAP_SYS_RESOURCE. */
+function podmanRun(): string[] {
+  const mounts = readFileSync('/proc/mounts', 'utf8');
+  const hybrid = /^cgroup /m.test(mounts) && /^cgroup2 /m.test(mounts);
+  const limits = ['--ulimit', 'nofile=1024:1024', '--ulimit', 'nproc=1024:1024'];
+  return [...(hybrid ? ['--runtime', 'runc'] : []), 'run', '--rm', '--network', 'none', ...limits];
+}
 
 const podman = (storage: 'overlay' | 'vfs'): Subject => ({
   name: `podman ${storage}`,
@@ -47,6 +57,7 @@ const podman = (storage: 'overlay' | 'vfs'): Subject => ({
       }),
       mount: (address, image) => ({ argv: [...argv, 'image', 'mount', reference(address, image)], env }),
       remove: (address, image) => ({ argv: [...argv, 'rmi', '-f', reference(address, image)], env }),
+      run: (address, image) => ({ argv: [...argv, ...podmanRun(), reference(address, image), '/bin/true'], env }),
     };
   },
 });
@@ -77,11 +88,15 @@ const containerd: Subject = {
     writeFileSync(config, lines.join('\n'));
     await daemon(meter, ['containerd', '--config', config], socket);
     const ctr = ['ctr', '--address', socket, 'images'];
+    const run = ['ctr', '--address', socket, 'run', '--rm'];
     return {
       pull: (address, image) => ({
         argv: [...ctr, 'pull', '--plain-http', '--snapshotter', 'overlayfs', `${address}/${image}:latest`],
       }),
       remove: (address, image) => ({ argv: [...ctr, 'rm', '--sync', `${address}/${image}:latest`] }),
+      run: (address, image) => ({
+        argv: [...run, '--snapshotter', 'overlayfs', `${address}/${image}:latest`, 'bench', '/bin/true'],
+      }),
     };
   },
 };
@@ -102,6 +117,9 @@ const docker = (storage: 'overlay2' | 'vfs'): Subject => ({
     return {
       pull: (address, image) => ({ argv: [...argv, 'pull', '--quiet', `${address}/${image}:latest`] }),
       remove: (address, image) => ({ argv: [...argv, 'rmi', `${address}/${image}:latest`] }),
+      run: (address, image) => ({
+        argv: [...argv, 'run', '--rm', '--network', 'none', `${address}/${image}:latest`, '/bin/true'],
+      }),
     };
   },
 });
@@ -176,6 +194,7 @@ function tslayer(driver: string, durability: 'layer' | 'none'): Subject {
         pull: (address, image) => ({ argv: [...own, 'pull', reference(address, image)] }),
         mount: (address, image) => ({ argv: [...own, 'mount', reference(address, image)] }),
         remove: (address, image) => ({ argv: [...own, 'rmi', reference(address, image)] }),
+        run: (address, image) => ({ argv: [...own, 'run', '--rm', reference(address, image), '/bin/true'] }),
       };
     },
   };
