@@ -21,7 +21,8 @@ export async function main(argv: readonly string[]): Promise<number> {
   const early = new Output({ json: argv.includes('--json'), quiet: false, logLevel: 'info', color: useColor() });
   try {
     if (name === undefined && rest.some((word) => word === '--version' || word === '-V')) return showVersion(early);
-    if (name === undefined || name === 'help') return await showHelp(rest);
+    if (name === undefined) return await showOverview(rest);
+    if (name === 'help') return await showHelp(rest);
     const entry = findCommand(name);
     return await runCommand(entry, rest);
   } catch (error) {
@@ -46,10 +47,11 @@ async function runCommand(entry: CommandEntry, words: readonly string[]): Promis
     const elsewhere = await runAsUser(entry, words, options, privilege, interruption);
     if (elsewhere !== undefined) return elsewhere;
     await finish(cli, () => command.run(cli, parser.processedArgs, options));
+    await outputDone(interruption);
     return cli.exitStatus;
   } catch (error) {
     if (interruption.readerGone) return READER_GONE;
-    const failure = asFailure(error);
+    const failure = interruption.outputFailure ?? asFailure(error);
     cli.output.error(failure);
     return failure.code === 'ABORTED' && interruption.exitStatus ? interruption.exitStatus : statusOf(entry, failure);
   }
@@ -114,13 +116,18 @@ function parse(parser: Command, words: readonly string[]): boolean {
 
 async function showHelp(words: readonly string[]): Promise<number> {
   const topic = words.find((word) => !word.startsWith('-'));
-  if (topic !== undefined) return runCommand(findCommand(topic), ['--help']);
-  const { overview } = await import('./help.ts');
-  const asked = words.some((word) => word === '-h' || word === '--help') || words.length === 0;
-  const unknown = words.find((word) => word.startsWith('-') && word !== '-h' && word !== '--help');
-  if (!asked && unknown !== undefined) {
-    throw new TslayerError('INVALID_ARGUMENT', `no command was named, only ${unknown}`, { hint: 'see tslayer --help' });
+  return topic === undefined || topic === 'help' ? showOverview([]) : runCommand(findCommand(topic), ['--help']);
+}
+
+/** @param words what stands in place of a command */
+async function showOverview(words: readonly string[]): Promise<number> {
+  const asked = words.length === 0 || words.some((word) => word === '-h' || word === '--help');
+  if (!asked) {
+    throw new TslayerError('INVALID_ARGUMENT', `no command was named, only ${words.join(' ')}`, {
+      hint: 'see tslayer --help',
+    });
   }
+  const { overview } = await import('./help.ts');
   process.stdout.write(overview(COMMANDS));
   return 0;
 }
@@ -146,10 +153,18 @@ function useColor(): boolean {
 
 /** A closed pipe ends the operation without a word: `tslayer images | head -1` is no failure. */
 function watchReader(interruption: Interruption): void {
-  const onError = (error: NodeJS.ErrnoException): void => {
-    if (error.code !== 'EPIPE') throw error;
-    interruption.readerLeft();
-  };
-  process.stdout.on('error', onError);
-  process.stderr.on('error', onError);
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') interruption.readerLeft();
+    else interruption.outputFailed(error);
+  });
+  // Messages that cannot be written cannot be complained about.
+  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code === 'EPIPE') interruption.readerLeft();
+  });
+}
+
+/** A failed write is told by an event, one turn later: results must not be lost in silence. */
+async function outputDone(interruption: Interruption): Promise<void> {
+  await new Promise(setImmediate);
+  if (interruption.outputFailure) throw interruption.outputFailure;
 }

@@ -7,6 +7,8 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 export class Interruption implements Disposable {
   readonly #controller = new AbortController();
   readerGone = false;
+  /** Why the results could not be written. */
+  outputFailure: TslayerError | undefined;
   #received: (typeof SIGNALS)[number] | undefined;
 
   constructor() {
@@ -30,6 +32,12 @@ export class Interruption implements Disposable {
   readerLeft(): void {
     this.readerGone = true;
     this.#controller.abort(new TslayerError('ABORTED', 'the output is closed'));
+  }
+
+  /** Stops the operation, since its results are lost: the disk that they go to is full, say. */
+  outputFailed(error: Error): void {
+    this.outputFailure ??= new TslayerError('FAILED', `cannot write the output: ${error.message}`, { cause: error });
+    this.#controller.abort(this.outputFailure);
   }
 
   /** From here on the signals are somebody else's: those of a program in the foreground. */

@@ -52,6 +52,8 @@ describe('the command line', () => {
     ],
     ['a value that is none', ['serve', '--port', 'x'], /^tslayer: .*'x' is invalid.*\nhint: .*\n$/],
     ['a missing argument', ['completion'], /^tslayer: the shell must be named.*\n$/],
+    ['a command that went as the value of an option', ['--driver', 'images'], /^tslayer: no command.*\nhint: .*\n$/],
+    ['an empty store directory', ['--root', '', 'images'], /^tslayer: "" is no place for a store\nhint: .*\n$/],
     ['an option without a command', ['--json=1'], /^tslayer: no command was named.*\nhint: .*\n$/],
   ];
   for (const [what, args, message] of wrong) {
@@ -83,6 +85,14 @@ describe('the command line', () => {
       command: ['/bin/sh', '-c', `(sleep 0.2; ${process.execPath} "$0" --help) | :`, entry],
     });
     assert.equal(stderr, '');
+  });
+
+  test('results that cannot be written are a failure, not a silence', async () => {
+    const { status, stderr } = await tslayer([], {
+      command: ['/bin/sh', '-c', `${process.execPath} "$0" drivers >/dev/full`, entry],
+    });
+    assert.equal(status, 1);
+    assert.match(stderr, /^tslayer: cannot write the output: ENOSPC.*\n$/);
   });
 
   test('a configuration error names file and setting', async () => {
