@@ -33,9 +33,19 @@ export async function loadConfig(
     files.push(file);
     merged = merge(merged, await parseConfigFile(text, file));
   }
-  const root = resolve(overrides.root ?? (env.TSLAYER_ROOT || merged.root) ?? defaultRoot(where));
+  const root = checkedRoot(overrides.root ?? (env.TSLAYER_ROOT || merged.root) ?? defaultRoot(where));
   const driver = overrides.driver ?? (env.TSLAYER_DRIVER || merged.driver);
   return { ...merged, root, files, ...(driver !== undefined && { driver }) };
+}
+
+function checkedRoot(root: string): string {
+  const path = resolve(root);
+  // An empty one is a variable that was not set, not the working directory. In /proc nothing can be made, and
+  // Node's recursive mkdir tries for ever.
+  if (root !== '' && !/^\/proc(?:\/|$)/.test(path)) return path;
+  throw new TslayerError('INVALID_ARGUMENT', `${JSON.stringify(root)} is no place for a store`, {
+    hint: 'name a directory with --root or TSLAYER_ROOT',
+  });
 }
 
 function readIfThere(file: string, needed: boolean): string | undefined {

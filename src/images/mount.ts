@@ -13,7 +13,7 @@ import type { MountRow } from '../metadata/mounts.ts';
 import type { ChainID } from '../oci/digest.ts';
 import { parseReference } from '../oci/reference.ts';
 import type { OperationOptions } from '../progress.ts';
-import { mountsLockPath } from '../store-layout.ts';
+import { mountsLockPath, type StorePaths } from '../store-layout.ts';
 import { makeDirectories } from '../sys/make-directories.ts';
 import type { StoreContext } from './context.ts';
 import { findImage, shortName } from './find.ts';
@@ -135,12 +135,14 @@ function freeName({ metadata }: StoreContext, image: ImageRow): string {
 /** The mountpoint's real path, as mountinfo will spell it. */
 function prepareTarget({ paths, metadata }: StoreContext, name: string, wanted: string | undefined): string {
   const path = resolve(wanted ?? join(paths.mounts, name));
+  refuseOverStore(paths, path);
   try {
     makeDirectories(path);
   } catch (error) {
     throw asTslayerError(error, `cannot make the mountpoint ${path}`);
   }
   const target = realpathSync(path);
+  refuseOverStore(paths, target);
   const other = metadata.mounts.byTarget(target);
   if (other && other.name !== name) {
     throw new TslayerError('ALREADY_EXISTS', `${other.name} is mounted at ${target} already`, {
@@ -148,6 +150,18 @@ function prepareTarget({ paths, metadata }: StoreContext, name: string, wanted: 
     });
   }
   return target;
+}
+
+/** What is mounted over the store, or over a part of it, hides it. */
+function refuseOverStore({ root, mounts }: StorePaths, target: string): void {
+  const store = realpathSync(root);
+  const isAbove = store === target || store.startsWith(target.replace(/\/?$/, '/'));
+  const isBelow = target.startsWith(`${store}/`) && dirname(target) !== realpathSync(mounts);
+  // Nothing can be made in /proc either, and Node's recursive mkdir tries for ever.
+  if (!isAbove && !isBelow && !target.startsWith('/proc/')) return;
+  throw new TslayerError('INVALID_ARGUMENT', `${target} is no place for a mount`, {
+    hint: isAbove || isBelow ? `the store lies at ${store}: choose a directory beside it` : undefined,
+  });
 }
 
 /** A new snapshot, or the one of that name when it can be mounted again; true when it is new. */

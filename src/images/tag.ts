@@ -12,6 +12,9 @@ export async function tagImage(context: StoreContext, source: string, target: st
   if (reference.digest !== undefined) {
     throw new TslayerError('INVALID_REFERENCE', `${target} names a digest: a tag is a name that can move`);
   }
+  if (reference.repository === 'library/sha256') {
+    throw new TslayerError('INVALID_REFERENCE', `${target} would be read as a digest, not as a name`);
+  }
   const name = imageName(reference);
   changeNames(context, () => {
     const row = findImage(context, source);

@@ -241,6 +241,21 @@ describe('without root', () => {
   });
 });
 
+describe('a mount', () => {
+  test('over the store, or a part of it, is refused', async (t) => {
+    if (!requires(t, root)) return;
+    using dir = tempDir('e2e');
+    const store = join(dir.path, 'store');
+    assert.equal((await tslayer(['--root', store, 'pull', `${server.host}/good/image:1`])).status, 0);
+    for (const target of [dir.path, store, join(store, 'blobs'), join(store, 'new')]) {
+      const result = await tslayer(['--root', store, 'mount', '--target', target, `${server.host}/good/image:1`]);
+      assert.equal(result.status, 2, target);
+      assertOneLine(result, /is no place for a mount/);
+    }
+    assert.ok(!existsSync(join(store, 'new')));
+  });
+});
+
 describe('a store', () => {
   test('that was made with one driver is refused by another, and the line says how to change it', async (t) => {
     if (!requires(t, root)) return;
