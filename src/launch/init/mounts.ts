@@ -1,5 +1,6 @@
 /** Performs a container's mounts inside its rootfs, each on a target that was resolved there first. */
 import { closeSync, fstatSync, statSync, symlinkSync } from 'node:fs';
+import { asTslayerError } from '../../errors.ts';
 import { hasErrno } from '../../sys/libc.ts';
 import {
   attachMountAt,
@@ -35,10 +36,14 @@ export interface MountContext {
 }
 
 export function performMount(root: Rootfs, spec: MountSpec, context: MountContext): void {
-  if (spec.type === 'cgroup') mountCgroups(root, spec, context.cgroups);
-  else if (!isBind(spec)) mountFileSystem(root, spec);
-  else if (context.passed) bindPassed(root, spec, context.passed.shift());
-  else bindPath(root, spec, context.files);
+  try {
+    if (spec.type === 'cgroup') mountCgroups(root, spec, context.cgroups);
+    else if (!isBind(spec)) mountFileSystem(root, spec);
+    else if (context.passed) bindPassed(root, spec, context.passed.shift());
+    else bindPath(root, spec, context.files);
+  } catch (error) {
+    throw asTslayerError(error, `cannot mount ${spec.source} at ${spec.destination}`);
+  }
 }
 
 /** `file`: one of the generated ones. */
