@@ -87,7 +87,7 @@ async function showTotals(cli: Cli, usage: DiskUsage): Promise<void> {
       ['blobs', size(blobs.bytes), String(blobs.inodes), `${blobs.count} blobs`],
       ['layers', size(layers.bytes), String(layers.inodes), `${layers.count} layers`],
       ['written', size(written.bytes), String(written.inodes), 'in mounts and containers'],
-      ['overhead', size(overhead.bytes), String(overhead.inodes), 'database, directories, unfinished pulls'],
+      ['overhead', size(overhead.bytes), String(overhead.inodes), 'database, reserve, directories, unfinished pulls'],
       ['total', size(total.bytes), String(total.inodes), `without sharing ${size(naiveBytes)}`],
       ['reclaimable', size(reclaimableBytes), '', 'by gc'],
       ['free', size(freeBytes), '', 'on the file system'],
