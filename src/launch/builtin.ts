@@ -6,7 +6,7 @@ import { type ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import { createCgroups } from './cgroups/create.ts';
 import type { ContainerStore } from './container-store.ts';
 import type { ContainerTask } from './protocol.ts';
-import { compileProfile } from './seccomp/compile.ts';
+import { filterFor } from './seccomp/filter.ts';
 import type { ContainerSpec } from './spec.ts';
 import type { Carrier, Program } from './supervise.ts';
 import { openContainerMounts, writeMappings } from './user-namespace.ts';
@@ -31,6 +31,8 @@ export class BuiltinCarrier implements Carrier {
     const { init, spec, store, windowSize } = this.#options;
     const cgroups = await createCgroups(cgroupPath(spec), spec.resources);
     this.#cgroups = cgroups;
+    const { seccomp, capabilities } = spec.process;
+    const filter = seccomp && (await filterFor(seccomp, capabilities));
     await init.ready();
     const size = await windowSize?.();
     const mounts: number[] = [];
@@ -40,7 +42,12 @@ export class BuiltinCarrier implements Carrier {
         writeMappings(init.pid, spec.userNamespace);
         mounts.push(...openContainerMounts(spec, store.paths(spec.id), init.pid));
       }
-      const task = { ...this.#task(cgroups), passedMounts: mounts.length, ...(size && { windowSize: size }) };
+      const task: ContainerTask = {
+        ...this.#task(cgroups),
+        passedMounts: mounts.length,
+        ...(filter !== undefined && { filter }),
+        ...(size && { windowSize: size }),
+      };
       await init.launch(task, [...mounts, ...members], this.#options);
     } finally {
       for (const file of [...mounts, ...members]) closeSync(file);
@@ -51,17 +58,16 @@ export class BuiltinCarrier implements Carrier {
   #task(cgroups: ContainerCgroups): ContainerTask {
     const { spec, store } = this.#options;
     const { rootfs, files } = store.paths(spec.id);
-    const { seccomp } = spec.process;
+    const { process: program, ...container } = spec;
     return {
       task: 'container',
-      process: spec.process,
-      spec,
+      process: program,
+      spec: container,
       rootfsDirectory: rootfs,
       filesDirectory: files,
       cgroups: cgroups.binds,
       cgroupFiles: cgroups.places.length,
       passedMounts: 0,
-      ...(seccomp && { filter: compileProfile(seccomp).toString('base64') }),
     };
   }
 

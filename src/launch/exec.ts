@@ -23,7 +23,7 @@ import { mergeEnvironment } from './options/environment.ts';
 import type { ExecTask } from './protocol.ts';
 import { RawTerminal } from './raw-terminal.ts';
 import type { ExecOptions } from './run-options.ts';
-import { compileProfile } from './seccomp/compile.ts';
+import { filterFor } from './seccomp/filter.ts';
 import type { ContainerSpec, ProcessSpec } from './spec.ts';
 
 interface Joined {
@@ -115,7 +115,8 @@ async function join(
     const flags = late.map(({ flag }) => flag);
     const abort = (): boolean => init.child.kill('SIGKILL');
     io.signal?.addEventListener('abort', abort, { once: true });
-    await launch(init, execTask(record.spec, options, flags, members.length), files, io, onTerminal);
+    const task = await execTask(record.spec, options, flags, members.length);
+    await launch(init, task, files, io, onTerminal);
     const result = init.ended.then((end): ExitResult => {
       io.signal?.removeEventListener('abort', abort);
       return { ...end, oomKilled: false };
@@ -152,7 +153,12 @@ function openNamespaces(pid: number, mapped: boolean): { early: NamespaceFile[];
 
 const DEFAULT_WINDOW: WindowSize = { rows: 24, columns: 80 };
 
-function execTask(spec: ContainerSpec, options: ExecOptions, join: readonly number[], cgroupFiles: number): ExecTask {
+async function execTask(
+  spec: ContainerSpec,
+  options: ExecOptions,
+  join: readonly number[],
+  cgroupFiles: number,
+): Promise<ExecTask> {
   const own = spec.process;
   const program: ProcessSpec = {
     ...own,
@@ -161,15 +167,16 @@ function execTask(spec: ContainerSpec, options: ExecOptions, join: readonly numb
     cwd: options.workdir ?? own.cwd,
     user: options.user ?? own.user,
     terminal: options.tty ?? false,
+    stdin: options.interactive ?? false,
     ...(options.privileged && { capabilities: ALL_CAPABILITIES, noNewPrivileges: false }),
   };
-  const { seccomp } = program;
+  const filter = program.seccomp && !options.privileged && (await filterFor(program.seccomp, program.capabilities));
   return {
     task: 'exec',
     join,
     process: program,
     cgroupFiles,
-    ...(seccomp && !options.privileged && { filter: compileProfile(seccomp).toString('base64') }),
+    ...(filter && { filter }),
     ...(options.tty && { windowSize: DEFAULT_WINDOW }),
   };
 }

@@ -4,6 +4,7 @@ import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUTS } from '../sys/n
 import { bootInit, type InitProcess, type NamespaceFile, type Stdio } from './boot.ts';
 import { BuiltinCarrier } from './builtin.ts';
 import type { ContainerStore } from './container-store.ts';
+import { takeEarly } from './early-boot.ts';
 import type { BootOptions, ForegroundIO, RunningProcess } from './launcher.ts';
 import { RuntimeCarrier } from './runtime.ts';
 import { signalNumber } from './signals.ts';
@@ -13,6 +14,8 @@ import { type Carrier, type Program, supervise } from './supervise.ts';
 const INHERIT: Stdio = ['inherit', 'inherit', 'inherit'];
 
 export function boot(options: BootOptions = {}): InitProcess {
+  const early = takeEarly(options);
+  if (early) return early;
   const { stdio = INHERIT, hostPid = false, userNamespace = false } = options;
   return bootInit({ stdio, newPid: !hostPid, user: userNamespace ? 'new' : 'host', enter: [] });
 }

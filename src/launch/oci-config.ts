@@ -3,6 +3,7 @@ import { TslayerError } from '../errors.ts';
 import type { CapabilityName } from './capabilities.ts';
 import { cgroupPath } from './cgroups/cgroups.ts';
 import type { ResolvedUser } from './init/user.ts';
+import { profileOf } from './seccomp/choose.ts';
 import { abisOf } from './seccomp/syscalls.ts';
 import type { ContainerSpec, DeviceSpec, MountSpec, ProcessSpec, Rlimit } from './spec.ts';
 
@@ -91,7 +92,8 @@ function deviceOf({ path, type, major, minor, mode, uid, gid }: DeviceSpec): Oci
   return { path, type, major, minor, fileMode: mode, uid, gid };
 }
 
-function seccompOf({ seccomp }: ProcessSpec): OciConfig | undefined {
+function seccompOf({ seccomp, capabilities }: ProcessSpec): OciConfig | undefined {
   if (!seccomp) return undefined;
-  return { ...seccomp, architectures: seccomp.architectures ?? abisOf(process.arch).map(({ name }) => name) };
+  const profile = profileOf(seccomp, capabilities);
+  return { ...profile, architectures: profile.architectures ?? abisOf(process.arch).map(({ name }) => name) };
 }

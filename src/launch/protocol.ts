@@ -29,7 +29,7 @@ export interface ProgramTask {
 
 export interface ContainerTask extends ProgramTask {
   readonly task: 'container';
-  readonly spec: ContainerSpec;
+  readonly spec: Omit<ContainerSpec, 'process'>;
   /** An empty directory where the rootfs is put together, in the init's own mount namespace. */
   readonly rootfsDirectory: string;
   /** Holds the generated files: hosts, hostname, resolv.conf. */

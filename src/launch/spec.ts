@@ -65,8 +65,8 @@ export interface ProcessSpec {
   readonly oomScoreAdj?: number;
   /** A small init of our own is PID 1: it passes signals on and reaps. */
   readonly init: boolean;
-  /** Absent: no filter. */
-  readonly seccomp?: SeccompProfile;
+  /** `default`: docker's choice for these capabilities. Absent: no filter. */
+  readonly seccomp?: SeccompProfile | 'default';
 }
 
 export type NamespaceKind = 'mount' | 'uts' | 'ipc' | 'pid' | 'network' | 'user' | 'cgroup';

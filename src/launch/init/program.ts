@@ -1,5 +1,5 @@
 /** The last steps of the init process: it becomes the program. */
-import { accessSync, constants, statSync, writeFileSync, writeSync } from 'node:fs';
+import { accessSync, constants, openSync, statSync, writeFileSync, writeSync } from 'node:fs';
 import { hasErrno } from '../../sys/libc.ts';
 import { executableInMemory } from '../../sys/memfd.ts';
 import { CLONE_NEWCGROUP, unshare } from '../../sys/namespaces.ts';
@@ -12,6 +12,7 @@ import {
   setCloseOnExec,
   setDumpable,
 } from '../../sys/process.ts';
+import { dup2 } from '../../sys/pty.ts';
 import { installFilter } from '../../sys/seccomp.ts';
 import { LaunchError } from '../errors.ts';
 import type { ProgramTask } from '../protocol.ts';
@@ -39,6 +40,7 @@ export function becomeProgram(task: ProgramTask, entry: Entry): never {
     const slave = openTerminal(user.uid, task.windowSize);
     if (entry.first) bindConsole(slave);
   }
+  if (!spec.terminal && !spec.stdin) dup2(openSync('/dev/null', 'r'), 0);
   setLimits(spec.rlimits);
   if (spec.oomScoreAdj !== undefined) setOomScore(spec.oomScoreAdj);
   setDumpable(false);

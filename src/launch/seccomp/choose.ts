@@ -10,10 +10,18 @@ export function chooseProfile(
   which: string,
   capabilities: readonly CapabilityName[],
   readText: (path: string) => string,
-): SeccompProfile | undefined {
+): SeccompProfile | 'default' | undefined {
   if (which === 'unconfined') return undefined;
-  if (which === 'default') return defaultProfile(capabilities);
+  if (which === 'default') return 'default';
   return parseProfile(readText(which), which, capabilities);
+}
+
+/** The rules behind the word. */
+export function profileOf(
+  seccomp: SeccompProfile | 'default',
+  capabilities: readonly CapabilityName[],
+): SeccompProfile {
+  return seccomp === 'default' ? defaultProfile(capabilities) : seccomp;
 }
 
 const ACTIONS: readonly SeccompAction[] = [

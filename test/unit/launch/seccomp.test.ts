@@ -5,8 +5,10 @@ import fc from 'fast-check';
 import { ALL_CAPABILITIES, type CapabilityName, DEFAULT_CAPABILITIES } from '../../../src/launch/capabilities.ts';
 import { encode } from '../../../src/launch/seccomp/bpf.ts';
 import { chooseProfile, parseProfile } from '../../../src/launch/seccomp/choose.ts';
-import { compile } from '../../../src/launch/seccomp/compile.ts';
+import { compile, compileProfile } from '../../../src/launch/seccomp/compile.ts';
+import { DEFAULT_FILTERS } from '../../../src/launch/seccomp/default-filters.ts';
 import { defaultProfile } from '../../../src/launch/seccomp/default-profile.ts';
+import { filterFor } from '../../../src/launch/seccomp/filter.ts';
 import type { SeccompArgument, SeccompOperator, SeccompProfile } from '../../../src/launch/seccomp/profile.ts';
 import { type Abi, abisOf } from '../../../src/launch/seccomp/syscalls.ts';
 import { runBpf } from '../../support/bpf-machine.ts';
@@ -132,6 +134,12 @@ describe('the default seccomp profile', () => {
     assert.equal(decide(defaultProfile(ALL_CAPABILITIES), x64, 'clone', 0x10000000n), ALLOW);
   });
 
+  test('with other capabilities is compiled anew', async () => {
+    const [usual, more] = [DEFAULT_CAPABILITIES, ALL_CAPABILITIES];
+    assert.equal(await filterFor('default', usual), DEFAULT_FILTERS[process.arch]);
+    assert.equal(await filterFor('default', more), compileProfile(defaultProfile(more)).toString('base64'));
+  });
+
   test('names only calls that some architecture has', () => {
     const known = ['x64', 'arm64'].flatMap(abisOf).flatMap(({ numbers }) => [...numbers.keys()]);
     const unknown = defaultProfile(ALL_CAPABILITIES).syscalls.flatMap(({ names }) => names);
@@ -142,6 +150,10 @@ describe('the default seccomp profile', () => {
   });
 
   for (const arch of ['x64', 'arm64']) {
+    test(`on ${arch} is kept compiled as what it is`, async () => {
+      assert.equal(DEFAULT_FILTERS[arch], compileProfile(profile, arch).toString('base64'));
+    });
+
     test(`on ${arch}, every call is decided in at most twenty steps`, () => {
       const program = compile(profile, arch);
       assert.ok(program.length < 1000, `${program.length} instructions`);
@@ -226,6 +238,7 @@ describe('seccomp profiles', () => {
 
   test('unconfined is no filter', () => {
     assert.equal(chooseProfile('unconfined', [], noFiles), undefined);
+    assert.equal(chooseProfile('default', [], noFiles), 'default');
   });
 
   test('docker’s files are read, their conditions resolved for the capabilities and the machine', () => {
