@@ -22,11 +22,12 @@ export async function hashFiles(
 ): Promise<Map<FileInfo, string>> {
   const hashes = new Map<FileInfo, string>();
   const byLayer = Map.groupBy(new Map(files.map((file) => [file.info, file])).values(), ({ layer }) => layer.diffId);
-  const driver = await context.driver();
+  // Blobs are read without a driver, which an ordinary user may not have.
+  const driver = files.some(({ layer }) => layer.row !== undefined) ? await context.driver() : undefined;
   for (const wanted of byLayer.values()) {
     const layer = wanted[0]?.layer;
     if (!layer) continue;
-    const isCheap = layer.row !== undefined && driver.readFile !== undefined;
+    const isCheap = layer.row !== undefined && driver?.readFile !== undefined;
     // Sparse files are rare, and only the slow way puts their holes in.
     const [single, together] = partition(wanted, ({ info }) => isCheap || info.entry.segments !== undefined);
     for (const { info } of single) hashes.set(info, await hashOf(readFile(context, layer, info.entry, options)));

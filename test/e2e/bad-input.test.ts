@@ -74,6 +74,10 @@ before(async () => {
   );
   server = await serveImages([
     { name: 'good/image:1', layers: [await layer('good')] },
+    {
+      name: 'good/other:1',
+      layers: [await packLayer([{ path: 'good', content: Buffer.concat([big, Buffer.from('bool')]) }], 'other')],
+    },
     { name: 'bad/diffid:1', layers: [await layer('diffid', `sha256:${'0'.repeat(64)}`)] },
     ...altered,
     ...climbing,
@@ -230,6 +234,10 @@ describe('without root', () => {
     for (const args of [['images'], ['inspect', name], ['history', name], ['df'], ['ls', name]]) {
       assert.equal((await asNobody(args, dir.path)).status, 0, args.join(' '));
     }
+    const other = `${server.host}/good/other:1`;
+    assert.equal((await asNobody(['pull', '--no-unpack', other], dir.path)).status, 0);
+    const compared = await asNobody(['diff', name, other], dir.path);
+    assert.equal(compared.stdout, 'C /good  300 kB  (content)\n', compared.stderr);
     for (const args of [
       ['mount', name],
       ['run', '--rm', name, 'x'],
