@@ -49,6 +49,13 @@ export function shortDigest(digest: string): string {
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
+/** JSON that is harmless on a terminal, too: what JSON itself leaves as it is becomes an escape of the same value. */
+export function printableJson(json: string): string {
+  return json.replace(/[\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, (char) => {
+    return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  });
+}
+
 /** One harmless line: control characters of images, servers and file names are spelled out. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (char) => {

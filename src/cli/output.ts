@@ -5,7 +5,7 @@
 import { fstatSync } from 'node:fs';
 import { styleText } from 'node:util';
 import type { ErrorCode, TslayerError } from '../errors.ts';
-import { printable } from './format.ts';
+import { printable, printableJson } from './format.ts';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 export const LOG_LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
@@ -47,11 +47,11 @@ export class Output {
 
   /** One document for a listing (indented: people read it, too), or one line of a stream of events. */
   document(value: unknown): void {
-    process.stdout.write(`${JSON.stringify(value, toJson, 2)}\n`);
+    process.stdout.write(`${printableJson(JSON.stringify(value, toJson, 2))}\n`);
   }
 
   event(value: unknown): void {
-    process.stdout.write(`${JSON.stringify(value, toJson)}\n`);
+    process.stdout.write(`${printableJson(JSON.stringify(value, toJson))}\n`);
   }
 
   /** Rows under headers. Nothing but the headers when there are no rows, as docker does. */
@@ -78,12 +78,13 @@ export class Output {
     if (this.options.json) {
       const event = { type: 'error', code, message, ...(hint !== undefined && { hint }) };
       this.event(event);
-      if (!sameStream(1, 2)) process.stderr.write(`${JSON.stringify(event)}\n`);
+      if (!sameStream(1, 2)) process.stderr.write(`${printableJson(JSON.stringify(event))}\n`);
     } else {
       process.stderr.write(`${this.#style('red', 'tslayer:')} ${printable(message)}\n`);
       if (hint) process.stderr.write(`${this.#style('cyan', 'hint:')} ${printable(hint)}\n`);
     }
-    if (this.options.logLevel === 'debug') process.stderr.write(`${stackOf(error)}\n`);
+    if (this.options.logLevel === 'debug')
+      for (const line of stackOf(error).split('\n')) process.stderr.write(`${printable(line)}\n`);
   }
 
   #style(style: Style, text: string): string {

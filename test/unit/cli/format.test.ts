@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { ago, duration, printable, shortDigest, size } from '../../../src/cli/format.ts';
+import { ago, duration, printable, printableJson, shortDigest, size } from '../../../src/cli/format.ts';
 import { suggest } from '../../../src/cli/suggest.ts';
 import { renderTable } from '../../../src/cli/table.ts';
 
@@ -44,6 +44,14 @@ describe('text of strangers', () => {
 
   test('a message with a line break stays one line', () => {
     assert.equal(printable('failed\ntslayer: done'), 'failed tslayer: done');
+  });
+
+  test('JSON on a terminal is harmless, and says the same', () => {
+    const evil = { label: 'a\u009b2Jb\u202ec\x1b\x7f größe' };
+    const json = printableJson(JSON.stringify(evil));
+    assert.ok(!/[\u007f-\u009f\u202e]/.test(json), json);
+    assert.deepEqual(JSON.parse(json), evil);
+    assert.ok(json.includes('größe'));
   });
 
   test('other languages are left alone', () => {
