@@ -12,6 +12,7 @@ import { plainLine } from './plain.ts';
 const INTERVAL_MS = 100;
 const HIDE_CURSOR = '\x1b[?25l';
 const SHOW_CURSOR = '\x1b[?25h';
+const CLEAR_REST = '\x1b[K';
 const CLEAR_BELOW = '\x1b[J';
 
 export class LiveView {
@@ -54,22 +55,24 @@ export class LiveView {
     this.#timer.unref();
   }
 
+  /** Over the old lines, not after clearing them: that flickers, and some terminals file away what is cleared. */
   #draw(): void {
     const { columns = 80, rows = 24 } = process.stderr;
     const lines = renderFrame(this.#model, Date.now(), columns - 1, rows - 1).map(printable);
-    process.stderr.write(`${this.#rewind()}${lines.map((line) => `${line}\n`).join('')}`);
+    const text = lines.map((line) => `${line}${CLEAR_REST}\n`).join('');
+    process.stderr.write(`${this.#rewind()}${text}${CLEAR_BELOW}`);
     this.#drawnLines = lines.length;
   }
 
   #above(print: () => void): void {
-    process.stderr.write(this.#rewind());
+    process.stderr.write(`${this.#rewind()}${CLEAR_BELOW}`);
     this.#drawnLines = 0;
     print();
   }
 
-  /** Moves to the first drawn line and clears from there. */
+  /** Moves to the first drawn line. */
   #rewind(): string {
-    return this.#drawnLines === 0 ? '' : `\x1b[${this.#drawnLines}A\r${CLEAR_BELOW}`;
+    return this.#drawnLines === 0 ? '' : `\x1b[${this.#drawnLines}A\r`;
   }
 }
 
