@@ -8,6 +8,7 @@ import type { ContainerStore } from './container-store.ts';
 import type { ContainerTask } from './protocol.ts';
 import { filterFor } from './seccomp/filter.ts';
 import type { ContainerSpec } from './spec.ts';
+import { holdStages, releaseStages } from './stages.ts';
 import type { Carrier, Program } from './supervise.ts';
 import { openContainerMounts, writeMappings } from './user-namespace.ts';
 
@@ -22,6 +23,7 @@ export interface BuiltinOptions extends LaunchHooks {
 export class BuiltinCarrier implements Carrier {
   readonly #options: BuiltinOptions;
   #cgroups: ContainerCgroups | undefined;
+  #holdsStages = false;
 
   constructor(options: BuiltinOptions) {
     this.#options = options;
@@ -33,6 +35,7 @@ export class BuiltinCarrier implements Carrier {
     this.#cgroups = cgroups;
     const { seccomp, capabilities } = spec.process;
     const filter = seccomp && (await filterFor(seccomp, capabilities));
+    this.#holdsStages = holdStages(spec.rootfs.mounts, store.stages, spec.id);
     await init.ready();
     const size = await windowSize?.();
     const mounts: number[] = [];
@@ -40,7 +43,7 @@ export class BuiltinCarrier implements Carrier {
     try {
       if (spec.userNamespace) {
         writeMappings(init.pid, spec.userNamespace);
-        mounts.push(...openContainerMounts(spec, store.paths(spec.id), init.pid));
+        mounts.push(...openContainerMounts(spec, { ...store.paths(spec.id), stages: store.stages }, init.pid));
       }
       const task: ContainerTask = {
         ...this.#task(cgroups),
@@ -65,6 +68,7 @@ export class BuiltinCarrier implements Carrier {
       spec: container,
       rootfsDirectory: rootfs,
       filesDirectory: files,
+      ...(this.#holdsStages && { stages: store.stages }),
       cgroups: cgroups.binds,
       cgroupFiles: cgroups.places.length,
       passedMounts: 0,
@@ -73,9 +77,10 @@ export class BuiltinCarrier implements Carrier {
 
   /** A PID namespace ends with its first process; in the host's, the cgroup tells who is left. */
   async bury(): Promise<{ oomKilled: boolean }> {
-    const { init, spec } = this.#options;
+    const { init, spec, store } = this.#options;
     if (init.child.exitCode === null) init.child.kill('SIGKILL');
     await init.ended;
+    if (this.#holdsStages) releaseStages(store.stages, spec.id);
     const cgroups = this.#cgroups;
     if (!cgroups) return { oomKilled: false };
     const oomKilled = cgroups.oomKills() > 0;

@@ -29,6 +29,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { TslayerError } from '../errors.ts';
+import { storePaths } from '../store-layout.ts';
 import { hasErrno } from '../sys/libc.ts';
 import { type FileLock, lock, tryLock } from '../sys/locks.ts';
 import type { ContainerState } from './launcher.ts';
@@ -53,10 +54,14 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 export class ContainerStore {
   readonly directory: string;
+  /** Where image files are mounted that several containers are made of. */
+  readonly stages: string;
 
   /** @param root the store's root, absolute. */
   constructor(root: string) {
-    this.directory = join(root, 'containers');
+    const { containers, stages } = storePaths(root);
+    this.directory = containers;
+    this.stages = stages;
   }
 
   paths(id: string): ContainerPaths {

@@ -6,6 +6,7 @@ import { ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import type { ContainerRecord, ContainerStore, StoredState } from './container-store.ts';
 import type { Container, ContainerState } from './launcher.ts';
 import { releaseRootfs } from './runtime.ts';
+import { releaseStages } from './stages.ts';
 
 /** 128 + SIGKILL: what the kernel did to it when its watcher died. */
 const KILLED = 137;
@@ -47,6 +48,7 @@ export async function settle(store: ContainerStore, { spec }: ContainerRecord): 
   await cgroups.remove();
   // On the host only for other runtimes, or for a moment.
   releaseRootfs(store.paths(spec.id));
+  releaseStages(store.stages, spec.id);
   const dead: StoredState = {
     status: 'exited',
     exitCode: KILLED,

@@ -32,6 +32,8 @@ export interface ContainerTask extends ProgramTask {
   readonly spec: Omit<ContainerSpec, 'process'>;
   /** An empty directory where the rootfs is put together, in the init's own mount namespace. */
   readonly rootfsDirectory: string;
+  /** Image files of the rootfs that are mounted already lie here. */
+  readonly stages?: string;
   /** Holds the generated files: hosts, hostname, resolv.conf. */
   readonly filesDirectory: string;
   /** The container's cgroups, to be bound below /sys/fs/cgroup. No name: the only one, of version 2. */

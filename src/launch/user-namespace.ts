@@ -71,11 +71,15 @@ export function writeMappings(pid: number, { uids, gids }: UserMapping): void {
   writeFileSync(`/proc/${pid}/gid_map`, lines(gids));
 }
 
+export interface MountPaths extends Pick<ContainerPaths, 'rootfs' | 'files'> {
+  readonly stages: string;
+}
+
 /**
  * The rootfs and the binds as detached mounts, made with the host's privilege, owners shifted to the user namespace
  * of `pid`. The caller closes them.
  */
-export function openContainerMounts(spec: ContainerSpec, paths: ContainerPaths, pid: number): number[] {
+export function openContainerMounts(spec: ContainerSpec, paths: MountPaths, pid: number): number[] {
   const namespace = `/proc/${pid}/ns/user`;
   const opened: number[] = [];
   try {
@@ -93,8 +97,8 @@ function isBind({ type }: MountSpec): boolean {
 }
 
 /** Attached on the host for as long as it takes to copy it. */
-function openRootfs(mounts: readonly Mount[], paths: ContainerPaths, namespace: string): number {
-  performMounts(shiftMounts(mounts, namespace), paths.rootfs, { scratch: paths.files });
+function openRootfs(mounts: readonly Mount[], paths: MountPaths, namespace: string): number {
+  performMounts(shiftMounts(mounts, namespace), paths.rootfs, { scratch: paths.files, stages: paths.stages });
   try {
     return openTree(paths.rootfs, OPEN_TREE_CLONE | AT_RECURSIVE);
   } finally {
@@ -116,7 +120,7 @@ export function shiftMounts(mounts: readonly Mount[], namespace: string): Mount[
   });
 }
 
-function openBind(spec: MountSpec, paths: ContainerPaths, namespace: string): number {
+function openBind(spec: MountSpec, paths: MountPaths, namespace: string): number {
   const source = spec.type === 'file' ? `${paths.files}/${spec.source}` : spec.source;
   const fd = openTree(source, OPEN_TREE_CLONE | (spec.options.includes('rbind') ? AT_RECURSIVE : 0));
   try {

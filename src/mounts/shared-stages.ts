@@ -8,9 +8,10 @@
  * The table of this mount namespace alone is asked. Others hold copies of what was mounted when they were made, also
  * of the very mount that was just taken away: asking them would leave a stage for as long as any of them lives.
  * Nothing is lost by sweeping a stage that one of them does use: an overlay holds its own reference, and a namespace
- * has its own mount of the stage.
+ * has its own mount of the stage. Only the sharing would end: whoever uses stages in a namespace of its own claims
+ * them, by a file of their names in DIRECTORY/.claims, for as long as it does.
  */
-import { mkdirSync, readdirSync, rmdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { closeFd, hasErrno } from '../sys/libc.ts';
 import type { FileLock } from '../sys/locks.ts';
@@ -46,12 +47,31 @@ export function sweepStages(directory: string): string[] {
   const mounts = readMountInfo();
   const mounted = mounts.filter((mount) => mount.mountPoint.startsWith(`${directory}/`));
   const used = usedAmong(mounted, mounts);
+  for (const stage of claimedStages(directory)) used.add(join(directory, stage));
   const swept = mounted.filter((mount) => !used.has(mount.mountPoint)).map((mount) => mount.mountPoint);
   for (const path of swept) umount(path, MNT_DETACH | UMOUNT_NOFOLLOW);
   for (const name of readdirSync(directory)) {
-    if (name !== '.lock' && !used.has(join(directory, name))) removeEmpty(join(directory, name));
+    if (!name.startsWith('.') && !used.has(join(directory, name))) removeEmpty(join(directory, name));
   }
   return swept.map((path) => path.slice(directory.length + 1));
+}
+
+const CLAIMS = '.claims';
+
+/** Keeps stages from being swept until the claim of this name is dropped. */
+export function claimStages(directory: string, claim: string, stages: readonly string[]): void {
+  mkdirSync(join(directory, CLAIMS), { recursive: true, mode: 0o700 });
+  writeFileSync(join(directory, CLAIMS, claim), stages.join('\n'), { mode: 0o600 });
+}
+
+export function dropClaim(directory: string, claim: string): void {
+  rmSync(join(directory, CLAIMS, claim), { force: true });
+}
+
+function claimedStages(directory: string): string[] {
+  const claims = join(directory, CLAIMS);
+  if (!existsSync(claims)) return [];
+  return readdirSync(claims).flatMap((name) => readFileSync(join(claims, name), 'utf8').split('\n'));
 }
 
 function usedAmong(stages: readonly MountInfo[], mounts: readonly MountInfo[]): Set<string> {

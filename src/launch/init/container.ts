@@ -23,7 +23,7 @@ export function enterContainer(task: ContainerTask, passed: readonly number[]): 
   mount('', '/', '', MS_SLAVE | MS_REC);
   const [rootfsMount, ...binds] = passed;
   if (rootfsMount === undefined)
-    performMounts(spec.rootfs.mounts, task.rootfsDirectory, { scratch: task.filesDirectory });
+    performMounts(spec.rootfs.mounts, task.rootfsDirectory, { scratch: task.filesDirectory, stages: task.stages });
   else attachMount(rootfsMount, task.rootfsDirectory);
   using root = new Rootfs(task.rootfsDirectory);
   if (spec.userNamespace) becomeMappedRoot();
