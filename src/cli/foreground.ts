@@ -27,9 +27,10 @@ export async function superviseForeground(cli: Cli, program: ForegroundProgram):
 async function runPlain(cli: Cli, program: ForegroundProgram, io: ForegroundIO): Promise<ExitResult> {
   const stdin = program.interactive ? 'inherit' : 'ignore';
   const process_ = await program.start({ ...io, stdio: [stdin, 'inherit', 'inherit'] });
-  // From here on an interrupt is the program's: it may want to clean up, or not to stop at all.
-  cli.interruption[Symbol.dispose]();
+  // From here on an interrupt is the program's: it may want to clean up, or not to stop at all. In this order: a
+  // signal that has come and was not told yet is lost when nobody listens for a moment.
   const stop = forwardSignals(process_);
+  cli.interruption[Symbol.dispose]();
   try {
     return await process_.exited;
   } finally {
