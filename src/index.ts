@@ -58,7 +58,7 @@ export type {
 } from './launch/index.ts';
 export type { LayerState, OnProgress, OperationOptions, PlannedLayer, ProgressEvent } from './progress.ts';
 export type { Access, RunningRegistry, ServeOptions } from './serve/index.ts';
-export { expectRun, openTslayer, serveRegistry, type Tslayer, unshare } from './tslayer.ts';
+export { openTslayer, serveRegistry, type Tslayer, unshare } from './tslayer.ts';
 export type {
   ArchiveLoadOptions,
   ImageBuildOptions,

@@ -93,12 +93,6 @@ export async function unshare(command: readonly string[], overrides: ConfigOverr
   return runAsMappedRoot(command, { env, root });
 }
 
-/** Starts the first process of a container that `run` is about to be asked for: its start overlaps the caller's. */
-export async function expectRun(): Promise<void> {
-  const { bootEarly } = await import('./launch/early-boot.ts');
-  bootEarly();
-}
-
 /** The embedded registry over an OCI image layout. */
 export async function serveRegistry(options: ServeOptions): Promise<RunningRegistry> {
   const serve = await import('./serve/index.ts');

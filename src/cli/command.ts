@@ -27,8 +27,6 @@ export interface CommandEntry {
   readonly summary: string;
   /** Errors before the program runs are this status instead of their own. */
   readonly failure?: number;
-  /** Begun before the command is loaded, because it takes as long. Fails silently: the command itself will say why. */
-  early?(words: readonly string[]): Promise<void>;
   load(): Promise<CliCommand>;
 }
 

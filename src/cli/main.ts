@@ -33,7 +33,6 @@ export async function main(argv: readonly string[]): Promise<number> {
 }
 
 async function runCommand(entry: CommandEntry, words: readonly string[]): Promise<number> {
-  await entry.early?.(words);
   const command = await entry.load();
   const parser = new Command(`tslayer ${entry.name}`).description(entry.summary);
   command.define(parser);

@@ -130,7 +130,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     group: 'Containers',
     summary: 'Run a program in a new container',
     failure: LAUNCHER_FAILED,
-    early: async (words) => (await import('./expect-container.ts')).expectContainer(words),
     load: async () => (await import('./commands/run.ts')).command,
   },
   {

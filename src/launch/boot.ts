@@ -12,6 +12,7 @@ import { constants } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { TslayerError } from '../errors.ts';
 import { sendWithFds, socketPair } from '../sys/fd-passing.ts';
+import { hasErrno } from '../sys/libc.ts';
 import { moduleUrl } from '../sys/module-url.ts';
 import {
   CLONE_NEWIPC,
@@ -26,7 +27,7 @@ import {
 import { LaunchError } from './errors.ts';
 import type { StdioTarget } from './launcher.ts';
 import { signalProcess, startTimeOf } from './liveness.ts';
-import { type InitMessage, type InitTask, LENGTH_BYTES } from './protocol.ts';
+import { EARLY, type InitMessage, type InitTask, LENGTH_BYTES, type Placement } from './protocol.ts';
 import { inNewUserNamespace, inPidNamespace, inUserNamespace, inUserNamespaceOf } from './user-namespace.ts';
 
 export type Stdio = readonly [StdioTarget, StdioTarget, StdioTarget];
@@ -57,6 +58,8 @@ export interface BootRequest {
   readonly user: 'host' | 'new' | { readonly pid: number };
   /** Namespaces that it is born into. */
   readonly enter: readonly NamespaceFile[];
+  /** It may begin with the namespaces that most containers want: UTS, IPC and network, all new. */
+  readonly early?: boolean;
 }
 
 /** An open /proc/PID/ns file, its path, and its CLONE_NEW* flag. */
@@ -106,15 +109,28 @@ export class InitProcess implements Disposable {
     this.#startTime = startTimeOf(message.pid);
   }
 
+  /** Hands over the task, with the files that it speaks of. */
+  send(task: InitTask, files: readonly number[]): void {
+    this.#launched = true;
+    this.#sendMessage(task, files);
+  }
+
+  /** What follows a container's task. One that has failed meanwhile says so in `started`. */
+  place(placement: Placement, members: readonly number[]): void {
+    try {
+      this.#sendMessage(placement, members);
+    } catch (error) {
+      if (!hasErrno(error, 'EPIPE', 'ECONNRESET')) throw error;
+    }
+  }
+
   /**
-   * Hands over the task and waits until the program is executed.
+   * Waits until the program is executed.
    *
    * @throws LaunchError what the init process could not do; it has ended then.
    */
-  async launch(task: InitTask, files: readonly number[], hooks: LaunchHooks): Promise<void> {
-    this.#launched = true;
+  async started(hooks: LaunchHooks): Promise<void> {
     let starting = false;
-    this.#send(task, files);
     for (;;) {
       const { value: message, done } = await this.#messages.next();
       if (done) break;
@@ -133,8 +149,8 @@ export class InitProcess implements Disposable {
     return signalProcess(this.#pid, this.#startTime, number);
   }
 
-  #send(task: InitTask, files: readonly number[]): void {
-    const json = Buffer.from(JSON.stringify(task));
+  #sendMessage(content: InitTask | Placement, files: readonly number[]): void {
+    const json = Buffer.from(JSON.stringify(content));
     const message = Buffer.alloc(LENGTH_BYTES + json.length);
     message.writeUInt32LE(json.length, 0);
     message.set(json, LENGTH_BYTES);
@@ -210,8 +226,8 @@ export function bootInit(request: BootRequest): InitProcess {
 }
 
 function commandFor(request: BootRequest): string[] {
-  const { user, newPid } = request;
-  const node = [process.execPath, '--no-warnings', INIT];
+  const { user, newPid, early } = request;
+  const node = [process.execPath, '--no-warnings', INIT, ...(early ? [EARLY] : [])];
   if (user === 'new') return inNewUserNamespace(newPid, node);
   if (user !== 'host') return inUserNamespaceOf(user.pid, node);
   return leavesForGood(request) ? inPidNamespace(pidNamespaceOf(request), node) : node;

@@ -31,34 +31,37 @@ export class BuiltinCarrier implements Carrier {
 
   async start(): Promise<Program> {
     const { init, spec, store, windowSize } = this.#options;
-    const cgroups = await createCgroups(cgroupPath(spec), spec.resources);
-    this.#cgroups = cgroups;
+    this.#holdsStages = holdStages(spec.rootfs.mounts, store.stages, spec.id);
     const { seccomp, capabilities } = spec.process;
     const filter = seccomp && (await filterFor(seccomp, capabilities));
-    this.#holdsStages = holdStages(spec.rootfs.mounts, store.stages, spec.id);
     await init.ready();
     const size = await windowSize?.();
-    const mounts: number[] = [];
-    const members = cgroups.openMembers();
-    try {
-      if (spec.userNamespace) {
-        writeMappings(init.pid, spec.userNamespace);
-        mounts.push(...openContainerMounts(spec, { ...store.paths(spec.id), stages: store.stages }, init.pid));
-      }
-      const task: ContainerTask = {
-        ...this.#task(cgroups),
-        passedMounts: mounts.length,
-        ...(filter !== undefined && { filter }),
-        ...(size && { windowSize: size }),
-      };
-      await init.launch(task, [...mounts, ...members], this.#options);
-    } finally {
-      for (const file of [...mounts, ...members]) closeSync(file);
-    }
+    const mounts = this.#openMounts();
+    const task = {
+      ...this.#task(),
+      passedMounts: mounts.length,
+      ...(filter && { filter }),
+      ...(size && { windowSize: size }),
+    };
+    init.send(task, mounts);
+    closeAll(mounts);
+    // While the init process makes its mounts.
+    this.#cgroups = await createCgroups(cgroupPath(spec), spec.resources);
+    const members = this.#cgroups.openMembers();
+    init.place({ cgroups: this.#cgroups.binds }, members);
+    closeAll(members);
+    await init.started(this.#options);
     return init;
   }
 
-  #task(cgroups: ContainerCgroups): ContainerTask {
+  #openMounts(): number[] {
+    const { init, spec, store } = this.#options;
+    if (!spec.userNamespace) return [];
+    writeMappings(init.pid, spec.userNamespace);
+    return openContainerMounts(spec, { ...store.paths(spec.id), stages: store.stages }, init.pid);
+  }
+
+  #task(): ContainerTask {
     const { spec, store } = this.#options;
     const { rootfs, files } = store.paths(spec.id);
     const { process: program, ...container } = spec;
@@ -69,8 +72,6 @@ export class BuiltinCarrier implements Carrier {
       rootfsDirectory: rootfs,
       filesDirectory: files,
       ...(this.#holdsStages && { stages: store.stages }),
-      cgroups: cgroups.binds,
-      cgroupFiles: cgroups.places.length,
       passedMounts: 0,
     };
   }
@@ -88,4 +89,8 @@ export class BuiltinCarrier implements Carrier {
     await cgroups.remove();
     return { oomKilled };
   }
+}
+
+function closeAll(files: readonly number[]): void {
+  for (const file of files) closeSync(file);
 }

@@ -115,7 +115,7 @@ async function join(
     const flags = late.map(({ flag }) => flag);
     const abort = (): boolean => init.child.kill('SIGKILL');
     io.signal?.addEventListener('abort', abort, { once: true });
-    const task = await execTask(record.spec, options, flags, members.length);
+    const task = await execTask(record.spec, options, flags);
     await launch(init, task, files, io, onTerminal);
     const result = init.ended.then((end): ExitResult => {
       io.signal?.removeEventListener('abort', abort);
@@ -136,7 +136,8 @@ async function launch(
 ): Promise<void> {
   try {
     await init.ready();
-    await init.launch(task, files, { onWarning: io.onWarning ?? (() => undefined), onTerminal });
+    init.send(task, files);
+    await init.started({ onWarning: io.onWarning ?? (() => undefined), onTerminal });
   } catch (error) {
     init.child.kill('SIGKILL');
     throw error;
@@ -153,12 +154,7 @@ function openNamespaces(pid: number, mapped: boolean): { early: NamespaceFile[];
 
 const DEFAULT_WINDOW: WindowSize = { rows: 24, columns: 80 };
 
-async function execTask(
-  spec: ContainerSpec,
-  options: ExecOptions,
-  join: readonly number[],
-  cgroupFiles: number,
-): Promise<ExecTask> {
+async function execTask(spec: ContainerSpec, options: ExecOptions, join: readonly number[]): Promise<ExecTask> {
   const own = spec.process;
   const program: ProcessSpec = {
     ...own,
@@ -175,7 +171,6 @@ async function execTask(
     task: 'exec',
     join,
     process: program,
-    cgroupFiles,
     ...(filter && { filter }),
     ...(options.tty && { windowSize: DEFAULT_WINDOW }),
   };

@@ -5,6 +5,7 @@ import { bootInit, type InitProcess, type NamespaceFile, type Stdio } from './bo
 import { BuiltinCarrier } from './builtin.ts';
 import type { ContainerStore } from './container-store.ts';
 import { takeEarly } from './early-boot.ts';
+import { hasNew } from './init/namespaces.ts';
 import type { BootOptions, ForegroundIO, RunningProcess } from './launcher.ts';
 import { RuntimeCarrier } from './runtime.ts';
 import { signalNumber } from './signals.ts';
@@ -92,8 +93,17 @@ function suits({ request }: InitProcess, spec: ContainerSpec): boolean {
   const pid = spec.namespaces.find(({ type }) => type === 'pid');
   const user = spec.userNamespace ? 'new' : 'host';
   return (
-    pid?.path === undefined && request.newPid === (pid !== undefined) && request.user === user && joinsNothing(spec)
+    (!request.early || wantsUsual(spec)) &&
+    pid?.path === undefined &&
+    request.newPid === (pid !== undefined) &&
+    request.user === user &&
+    joinsNothing(spec)
   );
+}
+
+/** An early one is in new UTS, IPC and network namespaces already. */
+function wantsUsual({ namespaces }: ContainerSpec): boolean {
+  return (['uts', 'ipc', 'network'] as const).every((type) => hasNew(namespaces, type));
 }
 
 function joinsNothing({ namespaces, userNamespace }: ContainerSpec): boolean {

@@ -8,10 +8,10 @@ import { readlinkSync } from 'node:fs';
 import { constants } from 'node:os';
 import { setParentDeathSignal, setsid } from '../sys/process.ts';
 import { receiveTask, send, sendError } from './init/channel.ts';
-import { enterContainer } from './init/container.ts';
+import { enterContainer, prepareUsualNamespaces } from './init/container.ts';
 import { hasNew, joinNamespaces } from './init/namespaces.ts';
 import { becomeProgram } from './init/program.ts';
-import type { InitTask } from './protocol.ts';
+import { EARLY, type InitTask } from './protocol.ts';
 
 try {
   // Before the launcher is told that we live: from then on its death is ours.
@@ -19,22 +19,22 @@ try {
   setsid();
   // The host's /proc, still: its link names us as the host does.
   send({ type: 'ready', pid: Number(readlinkSync('/proc/self')) });
+  const early = process.argv.includes(EARLY);
+  if (early) prepareUsualNamespaces();
   const received = receiveTask();
   if (received === undefined) process.exit(125);
-  start(received.task, received.fds);
+  start(received.message, received.files, early);
 } catch (error) {
   sendError(error);
   process.exit(125);
 }
 
-function start(task: InitTask, files: readonly number[]): never {
-  const passed = files.length - task.cgroupFiles;
-  const cgroupFiles = files.slice(passed);
+function start(task: InitTask, files: readonly number[], early: boolean): never {
   if (task.task === 'exec') {
-    joinNamespaces(files.slice(0, passed), task.join);
-    return becomeProgram(task, { cgroupFiles, newCgroupNamespace: false, first: false });
+    const joined = task.join.length;
+    joinNamespaces(files.slice(0, joined), task.join);
+    return becomeProgram(task, { cgroupFiles: files.slice(joined), newCgroupNamespace: false, first: false });
   }
-  enterContainer(task, files.slice(0, task.passedMounts));
-  const newCgroupNamespace = hasNew(task.spec.namespaces, 'cgroup');
-  return becomeProgram(task, { cgroupFiles, newCgroupNamespace, first: true });
+  const cgroupFiles = enterContainer(task, files, early);
+  return becomeProgram(task, { cgroupFiles, newCgroupNamespace: hasNew(task.spec.namespaces, 'cgroup'), first: true });
 }

@@ -1,6 +1,6 @@
 /**
- * What a launcher and the init process say to each other over a socket: the task once, as a length and JSON (with
- * open files beside it, where there are any); the answers as lines of JSON. The socket closes when the program is
+ * What a launcher and the init process say to each other over a socket: the task once (and for a container its
+ * placement), as a length and JSON, with open files beside it; the answers as lines of JSON. The socket closes when the program is
  * executed; an end without `starting` before it means that init died.
  */
 
@@ -11,17 +11,14 @@ import type { ContainerSpec, ProcessSpec } from './spec.ts';
 
 /** The socket's descriptor in the init process. */
 export const CHANNEL_FD = 3;
+/** An argument of the init process: it may begin with what most containers want. */
+export const EARLY = 'early';
 /** Bytes before the JSON: its length, little endian. */
 export const LENGTH_BYTES = 4;
 
 /** What starting any program needs, in a new container or in a running one. */
 export interface ProgramTask {
   readonly process: ProcessSpec;
-  /**
-   * How many open cgroup files came last with the message. The process writes `0` to each as the last thing before
-   * it gives up its privileges.
-   */
-  readonly cgroupFiles: number;
   /** A compiled filter, base64. */
   readonly filter?: string;
   readonly windowSize?: WindowSize;
@@ -36,8 +33,6 @@ export interface ContainerTask extends ProgramTask {
   readonly stages?: string;
   /** Holds the generated files: hosts, hostname, resolv.conf. */
   readonly filesDirectory: string;
-  /** The container's cgroups, to be bound below /sys/fs/cgroup. No name: the only one, of version 2. */
-  readonly cgroups: readonly { readonly name?: string; readonly directory: string }[];
   /**
    * How many detached mounts came first with the message: none, or the finished rootfs and each bind of
    * `spec.mounts`, in order. A user namespace's root can neither make the one nor reach the sources of the others.
@@ -45,9 +40,18 @@ export interface ContainerTask extends ProgramTask {
   readonly passedMounts: number;
 }
 
+/**
+ * Follows a container's task, whose mounts are being made while the cgroups are. With it come open cgroup files: the
+ * process writes `0` to each as the last thing before it gives up its privileges.
+ */
+export interface Placement {
+  /** To be bound below /sys/fs/cgroup. No name: the only one, of version 2. */
+  readonly cgroups: readonly { readonly name?: string; readonly directory: string }[];
+}
+
 export interface ExecTask extends ProgramTask {
   readonly task: 'exec';
-  /** CLONE_NEW* of the namespace files that came first with the message, in order. */
+  /** CLONE_NEW* of the namespace files that came first with the message, in order; cgroup files follow, as above. */
   readonly join: readonly number[];
 }
 

@@ -3,7 +3,7 @@ import { writeSync } from 'node:fs';
 import { asTslayerError } from '../../errors.ts';
 import { receiveWithFds } from '../../sys/fd-passing.ts';
 import { exitStatusOf } from '../errors.ts';
-import { CHANNEL_FD, type InitMessage, type InitTask, LENGTH_BYTES } from '../protocol.ts';
+import { CHANNEL_FD, type InitMessage, type InitTask, LENGTH_BYTES, type Placement } from '../protocol.ts';
 
 export function send(message: InitMessage): void {
   writeSync(CHANNEL_FD, `${JSON.stringify(message)}\n`);
@@ -22,12 +22,27 @@ export function sendError(error: unknown): void {
   }
 }
 
-/** The task with the files that came with it. Undefined when the launcher is gone, or wants nothing any more. */
-export function receiveTask(): { task: InitTask; fds: readonly number[] } | undefined {
-  const fds: number[] = [];
-  const length = receive(LENGTH_BYTES, fds);
-  const json = length && receive(length.readUInt32LE(0), fds);
-  return json && { task: JSON.parse(json.toString()) as InitTask, fds };
+export interface Received<T> {
+  readonly message: T;
+  readonly files: readonly number[];
+}
+
+/** What the launcher says next, with the files that come with it. Undefined when it is gone, or wants nothing more. */
+export function receiveTask(): Received<InitTask> | undefined {
+  return receiveMessage<InitTask>();
+}
+
+export function receivePlacement(): Received<Placement> {
+  const received = receiveMessage<Placement>();
+  if (received === undefined) throw new Error('the launcher is gone');
+  return received;
+}
+
+function receiveMessage<T>(): Received<T> | undefined {
+  const files: number[] = [];
+  const length = receive(LENGTH_BYTES, files);
+  const json = length && receive(length.readUInt32LE(0), files);
+  return json && { message: JSON.parse(json.toString()) as T, files };
 }
 
 function receive(length: number, fds: number[]): Buffer | undefined {

@@ -1,38 +1,64 @@
 /** From the host's file system into the container's: everything between new namespaces and the program's own start. */
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
+import { kernelFeatures } from '../../mounts/kernel.ts';
 import { performMounts } from '../../mounts/perform.ts';
 import { attachMount, MNT_DETACH, MS_REC, MS_SLAVE, mount, pivotRoot, umount } from '../../sys/mount-api.ts';
-import { CLONE_NEWNS, chdir, fchdir, sethostname, umask, unshare } from '../../sys/namespaces.ts';
+import {
+  CLONE_NEWIPC,
+  CLONE_NEWNET,
+  CLONE_NEWNS,
+  CLONE_NEWUTS,
+  chdir,
+  fchdir,
+  sethostname,
+  umask,
+  unshare,
+} from '../../sys/namespaces.ts';
 import { bringUp } from '../../sys/network.ts';
 import { setIds, setParentDeathSignal } from '../../sys/process.ts';
-import { LaunchError } from '../errors.ts';
 import type { ContainerTask } from '../protocol.ts';
-import type { NamespaceKind } from '../spec.ts';
+import type { MountSpec } from '../spec.ts';
+import { receivePlacement } from './channel.ts';
 import { makeDevices } from './devices.ts';
 import { maskPaths, protectPaths } from './hide.ts';
-import { makeReadOnly, performMount } from './mounts.ts';
+import { makeReadOnly, mountCgroups, performMount } from './mounts.ts';
 import { enterNamespaces, hasNew } from './namespaces.ts';
 import { Rootfs } from './rootfs.ts';
 
-/** @param passed detached mounts that came with the task: the rootfs, then the binds */
-export function enterContainer(task: ContainerTask, passed: readonly number[]): void {
+/** While nothing is known but that a usual container will be asked for; enterContainer finds them done. */
+export function prepareUsualNamespaces(): void {
+  unshare(CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET);
+  bringUp('lo');
+  kernelFeatures();
+}
+
+/**
+ * @param passed detached mounts that came with the task: the rootfs, then the binds
+ * @param prepared prepareUsualNamespaces was called
+ * @returns open files of the container's cgroups
+ */
+export function enterContainer(task: ContainerTask, passed: readonly number[], prepared: boolean): readonly number[] {
   const { spec } = task;
   unshare(CLONE_NEWNS);
   // Slave: what the host unmounts goes away here too, and nothing done here shows on the host.
   mount('', '/', '', MS_SLAVE | MS_REC);
   const [rootfsMount, ...binds] = passed;
-  if (rootfsMount === undefined)
+  if (rootfsMount === undefined) {
     performMounts(spec.rootfs.mounts, task.rootfsDirectory, { scratch: task.filesDirectory, stages: task.stages });
-  else attachMount(rootfsMount, task.rootfsDirectory);
+  } else attachMount(rootfsMount, task.rootfsDirectory);
   using root = new Rootfs(task.rootfsDirectory);
   if (spec.userNamespace) becomeMappedRoot();
-  const isNew = (kind: NamespaceKind): boolean => hasNew(spec.namespaces, kind);
-  enterNamespaces(spec.namespaces, spec.userNamespace !== undefined);
-  if (isNew('uts')) sethostname(spec.hostname);
-  if (isNew('network')) bringUp('lo');
-  furnish(root, task, rootfsMount === undefined ? undefined : binds);
+  if (!prepared) enterOtherNamespaces(spec);
+  if (hasNew(spec.namespaces, 'uts')) sethostname(spec.hostname);
+  const cgroupFiles = furnish(root, task, rootfsMount === undefined ? undefined : binds);
   pivot(root);
+  return cgroupFiles;
+}
+
+function enterOtherNamespaces({ namespaces, userNamespace }: ContainerTask['spec']): void {
+  enterNamespaces(namespaces, userNamespace !== undefined);
+  if (hasNew(namespaces, 'network')) bringUp('lo');
 }
 
 /**
@@ -45,25 +71,36 @@ function becomeMappedRoot(): void {
 }
 
 /** Puts into the rootfs what every container needs, and hides what none may see. */
-function furnish(root: Rootfs, task: ContainerTask, passed: number[] | undefined): void {
+function furnish(root: Rootfs, task: ContainerTask, passed: number[] | undefined): readonly number[] {
   const { spec } = task;
   const former = umask(0);
-  const context = { cgroups: task.cgroups, files: task.filesDirectory, passed };
-  let devicesMade = false;
-  for (const each of spec.mounts) {
+  const context = { files: task.filesDirectory, passed };
+  const [cgroups, others] = deferCgroups(spec.mounts);
+  for (const each of others) {
     performMount(root, each, context);
     // At once, before any volume could lie over it.
-    if (each.destination === '/dev') {
-      makeDevices(root, spec.devices);
-      devicesMade = true;
-    }
+    if (each.destination === '/dev') makeDevices(root, spec.devices);
   }
-  if (!devicesMade) throw new LaunchError(125, 'INVALID_ARGUMENT', 'a container needs a /dev of its own');
   makeWorkingDirectory(root, task.process.cwd);
   protectPaths(root, spec.readonlyPaths);
   maskPaths(root, spec.maskedPaths);
+  const { message: placement, files } = receivePlacement();
+  for (const each of cgroups) mountCgroups(root, each, placement.cgroups);
   if (spec.rootfs.readOnly) makeReadOnly(root);
   umask(former);
+  return files;
+}
+
+/** The cgroups are being made meanwhile, so they are mounted last; not, of course, over a volume of the user's. */
+function deferCgroups(mounts: readonly MountSpec[]): [cgroups: MountSpec[], others: MountSpec[]] {
+  const isHidden = ({ destination }: MountSpec): boolean =>
+    mounts.some((other) => other.type === 'bind' && isWithin(destination, other.destination));
+  const isCgroup = ({ type }: MountSpec): boolean => type === 'cgroup';
+  return [mounts.filter((mount) => isCgroup(mount) && !isHidden(mount)), mounts.filter((mount) => !isCgroup(mount))];
+}
+
+function isWithin(path: string, directory: string): boolean {
+  return path === directory || path.startsWith(`${directory}/`);
 }
 
 /** As docker does, for images that name one and do not bring it. */

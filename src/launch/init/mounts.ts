@@ -18,17 +18,16 @@ import {
   mount,
   setMountAttributes,
 } from '../../sys/mount-api.ts';
-import type { ContainerTask } from '../protocol.ts';
+import type { Placement } from '../protocol.ts';
 import type { MountSpec } from '../spec.ts';
 import { parseMountOptions } from './mount-options.ts';
 import { pathOf, type Rootfs, refuseProc } from './rootfs.ts';
 
 /** File systems that the launcher itself puts in place: there, an image's symbolic link can only be a trap. */
-const SYSTEM_TYPES = new Set(['proc', 'sysfs', 'devpts', 'mqueue', 'cgroup']);
+const SYSTEM_TYPES = new Set(['proc', 'sysfs', 'devpts', 'mqueue']);
 
 /** What mounts need to know beyond themselves. */
 export interface MountContext {
-  readonly cgroups: ContainerTask['cgroups'];
   /** Where the generated files are. */
   readonly files: string;
   /** Detached mounts for the binds, in order; undefined: they are made here. */
@@ -37,8 +36,7 @@ export interface MountContext {
 
 export function performMount(root: Rootfs, spec: MountSpec, context: MountContext): void {
   try {
-    if (spec.type === 'cgroup') mountCgroups(root, spec, context.cgroups);
-    else if (!isBind(spec)) mountFileSystem(root, spec);
+    if (!isBind(spec)) mountFileSystem(root, spec);
     else if (context.passed) bindPassed(root, spec, context.passed.shift());
     else bindPath(root, spec, context.files);
   } catch (error) {
@@ -127,7 +125,7 @@ const CGROUP_ATTRIBUTES = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEX
  * The container's own cgroups, bound: from the cgroup namespace that is made later each looks like a hierarchy's
  * root. One nameless cgroup of version 2 takes the whole place.
  */
-function mountCgroups(root: Rootfs, spec: MountSpec, cgroups: ContainerTask['cgroups']): void {
+export function mountCgroups(root: Rootfs, spec: MountSpec, cgroups: Placement['cgroups']): void {
   const [first] = cgroups;
   if (first === undefined) return;
   const bind = (directory: string, path: string): void => {
