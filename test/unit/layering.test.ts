@@ -39,7 +39,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
     'drivers/driver.ts',
   ],
   'src/transports/': [SYS, 'src/archive/', 'src/blobs/blob-store.ts'],
-  'src/launch/': [SYS, 'src/mounts/'],
+  'src/launch/': [SYS, 'src/mounts/', 'src/store-layout.ts'],
   'src/images/': [
     SYS,
     'src/archive/',
