@@ -46,13 +46,14 @@ export class Rootfs implements Disposable {
       if (kind === 'directory') mkdirAt(parent, name, 0o755);
       else mknodAt(parent, name, S_IFREG | 0o644, 0n);
     } catch (error) {
-      // Not there and yet there: a link to nowhere.
-      if (!hasErrno(error, 'EEXIST')) throw error;
-      throw new LaunchError(125, 'FAILED', `${path} in the root file system is a link to something missing`);
+      if (!hasErrno(error, 'EEXIST')) throw error; // EEXIST: another container of the same directory was quicker.
     } finally {
       closeSync(parent);
     }
-    return this.open(path, links)!;
+    const made = this.open(path, links);
+    if (made !== undefined) return made;
+    // Not there and yet there.
+    throw new LaunchError(125, 'FAILED', `${path} in the root file system is a link to something missing`);
   }
 
   /** The directory that holds the path's last name. */
