@@ -15,7 +15,7 @@ const steps: Step[] = [
   { name: 'types', command: ['tsc', '-p', '.'] },
   { name: 'layering', command: ['node', '--test', 'test/unit/layering.test.ts'] },
   { name: 'package', command: ['publint', '--strict'] },
-  { name: 'documents', command: ['node', 'scripts/check-docs.ts'] },
+  { name: 'documents', command: ['node', '--test', 'test/unit/documents.test.ts'] },
   ...(fast ? [] : examples),
 ];
 
