@@ -141,6 +141,42 @@ export const whiteouts: Part = {
     assert.deepEqual(await kit.changes(id, stack), []);
   },
 
+  async 'a path below a link or a file of a lower layer makes a directory in its place'(kit) {
+    const base = [dir('usr'), dir('usr/bin'), file('usr/bin/old'), symlink('bin', 'usr/bin'), file('f')];
+    const stack = await kit.stack(base, [file('bin/tool', 'tool'), file('f/x')]);
+    assert.deepEqual(await paths(kit, stack), ['bin/', 'bin/tool', 'f/', 'f/x', 'usr/', 'usr/bin/', 'usr/bin/old']);
+    const hidden = await kit.stack(base, [dir('bin/sub'), whiteout('bin/old')]);
+    assert.deepEqual(await paths(kit, hidden), ['bin/', 'bin/sub/', 'f', 'usr/', 'usr/bin/', 'usr/bin/old']);
+  },
+
+  async "a layer's own links lead its paths, inside the layer"(kit) {
+    const own = [symlink('lib', 'usr/lib'), file('lib/a'), symlink('out', '/../../etc'), file('out/passwd', 'x')];
+    const stack = await kit.stack([dir('etc', { mode: 0o700 }), file('etc/shadow')], own);
+    const expected = ['etc/', 'etc/passwd', 'etc/shadow', 'lib', 'out', 'usr/', 'usr/lib/', 'usr/lib/a'];
+    assert.deepEqual(await paths(kit, stack), expected);
+    assert.equal((await kit.view(stack)).find(({ path }) => path === 'etc')?.mode, 0o700);
+  },
+
+  async 'an implied directory that hides all below it, with a file where a directory was'(kit) {
+    const stack = await kit.stack([dir('e'), dir('e/s'), dir('e/s/x')], [opaque('e'), file('e/s')]);
+    assert.deepEqual(await paths(kit, stack), ['e/', 'e/s']);
+  },
+
+  async 'a hard link to a file that only a layer below has is refused with the layer, as docker and containerd do'(
+    kit,
+  ) {
+    const base = await kit.stack([file('below', 'x'), dir('d'), file('d/x'), symlink('l', 'd')]);
+    for (const target of ['below', 'd/x', 'l/x', 'd', 'nothing']) {
+      await assert.rejects(kit.layer([file('own'), hardlink('name', target)], base), { code: 'MALFORMED' }, target);
+    }
+    await assert.rejects(kit.layer([whiteout('below'), hardlink('name', 'below')], base), { code: 'MALFORMED' });
+    assert.deepEqual(await paths(kit, base), ['below', 'd/', 'd/x', 'l']);
+  },
+
+  async 'a hard link in the place of the directory that its target is in is refused'(kit) {
+    await assert.rejects(kit.layer([dir('d'), file('d/x'), hardlink('d', 'd/x')]), { code: 'MALFORMED' });
+  },
+
   async 'names that begin like a whiteout are refused where they would delete more than they say'(kit) {
     for (const bad of ['', '.', '..']) {
       await assert.rejects(kit.layer([file(`d/.wh.${bad}`)]), { code: 'UNSAFE_LAYER' });

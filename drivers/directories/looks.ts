@@ -122,22 +122,20 @@ function modelOf(marks: Marks, layers: readonly Layer[], directory: string): Mod
   return top && { path: top, shown: true };
 }
 
+/** What one layer says of a path: whether the directory is in it, and whether layers below may speak. */
 function ask(marks: Marks, files: string, directory: string): { readonly found: boolean; readonly goOn: boolean } {
   const parts = directory === '' ? [] : directory.split('/');
+  let goOn = true;
   for (let depth = 0; depth <= parts.length; depth++) {
     const path = diskPath(files, parts.slice(0, depth).join('/'));
     if (depth > 0 && marks.isWhiteout(path)) return { found: false, goOn: false };
     const stat = statAt(AT_FDCWD, path);
-    if (!stat) return { found: false, goOn: true };
+    if (!stat) return { found: false, goOn };
+    // Any other thing in a directory's place hides what is below.
     if (!isDirectory(stat)) return { found: false, goOn: false };
-    if (marks.isOpaque(path)) return { found: existsBelow(files, directory), goOn: false };
+    if (marks.isOpaque(path)) goOn = false;
   }
-  return { found: true, goOn: true };
-}
-
-function existsBelow(files: string, directory: string): boolean {
-  const stat = statAt(AT_FDCWD, diskPath(files, directory));
-  return stat !== undefined && isDirectory(stat);
+  return { found: true, goOn };
 }
 
 function diskPath(files: string, directory: string): Buffer {

@@ -12,6 +12,7 @@ const cOpenat = native('int', 'openat', ['int', 'bytes', 'int', 'uint']);
 const cStatx = native('int', 'statx', ['int', 'bytes', 'int', 'uint', 'bytes']);
 const cMkdirat = native('int', 'mkdirat', ['int', 'bytes', 'uint']);
 const cUnlinkat = native('int', 'unlinkat', ['int', 'bytes', 'int']);
+const cRenameat = native('int', 'renameat', ['int', 'bytes', 'int', 'bytes']);
 const cRead = native('long', 'read', ['int', 'bytes', 'ulong']);
 const cWrite = native('long', 'write', ['int', 'bytes', 'ulong']);
 const cFutimens = native('int', 'futimens', ['int', 'bytes']);
@@ -45,6 +46,11 @@ export function unlinkName(directory: number, name: Uint8Array): number {
 
 export function removeDirectoryName(directory: number, name: Uint8Array): number {
   return result(cUnlinkat(directory, name, AT_REMOVEDIR));
+}
+
+/** Under the same name, in place of anything there but a directory. */
+export function renameName(from: number, name: Uint8Array, to: number): number {
+  return result(cRenameat(from, name, to, name));
 }
 
 /** Layout of struct statx, in 32-bit words: linux/stat.h. Little-endian, as both of our architectures are. */

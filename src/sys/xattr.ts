@@ -60,6 +60,7 @@ function scratch(): Buffer {
   return shared;
 }
 
+const cFremove = native('int', 'fremovexattr', ['int', 'path']);
 const cFget = native('long', 'fgetxattr', ['int', 'path', 'bytes', 'ulong']);
 const cFlist = native('long', 'flistxattr', ['int', 'bytes', 'ulong']);
 
@@ -79,4 +80,9 @@ export function listXattrsFd(fd: number): Buffer[] {
   const length = cFlist(fd, list, MAX);
   if (length === -1 && lastErrno() === errnos.EOPNOTSUPP) return [];
   return splitNames(list, check(length, 'flistxattr'));
+}
+
+/** As removeXattr, of an open file. */
+export function removeXattrFd(fd: number, name: PathLike): void {
+  if (cFremove(fd, cstring(name)) === -1 && lastErrno() !== errnos.ENODATA) check(-1, 'fremovexattr', name);
 }

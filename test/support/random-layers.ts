@@ -50,27 +50,25 @@ export const completeLayer: fc.Arbitrary<readonly LayerItem[]> = layerOf(fc.oneo
   nameParents,
 );
 
-/**
- * Layers that only imply most directories. Those stay directories: what an implied one means over a file, or beside
- * its own whiteout, nobody has decided.
- */
-export const sketchyLayer: fc.Arbitrary<readonly LayerItem[]> = layerOf(fc.oneof(...common));
+/** Paths below what is a file, a link or nothing in this layer or another. */
+const below: fc.Arbitrary<string> = fc
+  .tuple(leaf, fc.constantFrom(...LEAVES))
+  .map(([where, name]) => `${where}/${name}`);
+const targets = fc.constantFrom('d', '/e', '../d/s', 'x', '/n/new');
+const led: fc.WeightedArbitrary<LayerItem>[] = [
+  { weight: 2, arbitrary: fc.tuple(leaf, targets).map(([p, t]) => symlink(p, t)) },
+  { weight: 2, arbitrary: fc.tuple(below, attributes).map(([p, a]) => file(p, 'below', a)) },
+  { weight: 1, arbitrary: fc.tuple(below, attributes).map(([p, a]) => dir(p, a)) },
+  { weight: 1, arbitrary: below.map((p) => whiteout(p)) },
+];
+
+/** Layers that only imply most directories, over anything, and go through links of theirs. */
+export const sketchyLayer: fc.Arbitrary<readonly LayerItem[]> = layerOf(fc.oneof(...common, ...replacing, ...led));
 
 /** Items in any order, some hard links to files that came before. */
 function layerOf(item: fc.Arbitrary<LayerItem>): fc.Arbitrary<readonly LayerItem[]> {
   const links = fc.array(fc.tuple(leaf, fc.nat(20)), { maxLength: 2 });
-  return fc
-    .tuple(fc.array(item, { maxLength: 10 }), links)
-    .map(([items, choices]) => withLinks(items.flatMap(named), choices));
-}
-
-/**
- * Opaque directories and those with whiteouts are named: whether the one mark hides the looks of an implied
- * directory, and whether the other implies one at all, nobody has decided.
- */
-function named(entry: LayerItem): LayerItem[] {
-  if (entry.kind === 'opaque') return [dir(entry.path), entry];
-  return entry.kind === 'deleted' ? nameParents([entry]) : [entry];
+  return fc.tuple(fc.array(item, { maxLength: 10 }), links).map(([items, choices]) => withLinks(items, choices));
 }
 
 function pathOf(entry: LayerItem): string {

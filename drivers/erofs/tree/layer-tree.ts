@@ -61,8 +61,13 @@ export class LayerTree {
       return;
     }
     const { directory, nameAt } = this.#parent(entry.path);
-    const inode = entry.type === 'hardlink' ? this.#linkTarget(entry) : undefined;
+    const target = entry.type === 'hardlink' ? this.#linkTarget(entry) : undefined;
     const dentry = this.#dentry(directory, entry.path, nameAt, entry.path.length);
+    if (target !== undefined && this.#isInside(target.directory, dentry)) {
+      // The directory that the link takes the place of goes first, with the file.
+      throw linkError(entry, 'which goes with the directory that the link replaces');
+    }
+    const inode = target?.inode;
     if (inode !== undefined) this.#link(dentry, inode);
     else if (entry.type === 'directory') this.#setAttributes(this.#directoryAt(dentry), entry);
     else this.#replace(dentry, this.#newInode(entry));
@@ -155,15 +160,23 @@ export class LayerTree {
   }
 
   /** The inode that a hard link names. It must be of this layer and come before, as for every extractor. */
-  #linkTarget({ path, linkname }: TarEntry): number {
-    const fail = (why: string) =>
-      new TslayerError('MALFORMED', `${printable(path)}: hard link to ${printable(linkname)}, ${why}`);
+  #linkTarget(entry: TarEntry): { readonly directory: number; readonly inode: number } {
+    const { linkname } = entry;
+    const fail = (why: string) => linkError(entry, why);
     if (linkname.length === 0) throw fail('the root');
     const { directory, nameAt } = resolveParent(this.#looking, linkname);
     const dentry = this.#names.find(directory, linkname, nameAt, linkname.length);
     if (dentry === 0 || this.dentries.inode[dentry] === WHITEOUT) throw fail('which the layer does not have before it');
     if (this.#isDirectory(dentry)) throw fail('a directory');
-    return this.dentries.inode[dentry]!;
+    return { directory, inode: this.dentries.inode[dentry]! };
+  }
+
+  /** Whether a directory is the one of that name, or lies below it. */
+  #isInside(directory: number, dentry: number): boolean {
+    if (!this.#isDirectory(dentry)) return false;
+    const above = this.#directoryOf(dentry);
+    for (let row = directory; row !== ROOT; row = this.directories.parent[row]!) if (row === above) return true;
+    return false;
   }
 
   // Changing
@@ -279,6 +292,10 @@ export class LayerTree {
     }
     dentries.inode[dentry] = inode;
   }
+}
+
+function linkError({ path, linkname }: TarEntry, why: string): TslayerError {
+  return new TslayerError('MALFORMED', `${printable(path)}: hard link to ${printable(linkname)}, ${why}`);
 }
 
 /** A name whose inode is not known yet. */

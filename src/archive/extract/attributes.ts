@@ -66,15 +66,9 @@ export function resetDirectory(path: Uint8Array, entry: TarEntry, warnings: Warn
   );
 }
 
-/** Owner and xattrs of a directory, link or node that was just made. @param chown also where the entry says root */
-export function finishPath(
-  path: Uint8Array,
-  entry: TarEntry,
-  xattrs: readonly Xattr[],
-  chown: boolean,
-  warnings: Warnings,
-): void {
-  if (chown || entry.uid !== 0 || entry.gid !== 0) {
+/** Owner and xattrs of a directory, link or node that was just made. */
+export function finishPath(path: Uint8Array, entry: TarEntry, xattrs: readonly Xattr[], warnings: Warnings): void {
+  if (entry.uid !== 0 || entry.gid !== 0) {
     must(setOwner(path, entry.uid, entry.gid), 'chown', path);
     // chown(2) clears setuid and setgid, also of root's, on everything but directories.
     if ((entry.mode & 0o6000) !== 0 && entry.type !== 'directory' && entry.type !== 'symlink') {

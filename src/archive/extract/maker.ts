@@ -2,12 +2,12 @@
 import { TslayerError } from '../../errors.ts';
 import { S_IFDIR } from '../../sys/files.ts';
 import { errnos } from '../../sys/libc.ts';
-import { makeDirectory, setMode, setOwner } from '../../sys/make-files.ts';
+import { makeDirectory } from '../../sys/make-files.ts';
 import { quote } from '../tar/bytes.ts';
-import { ApplySpelling } from './apply-spelling.ts';
 import { must } from './attributes.ts';
 import { AufsSpelling } from './aufs-spelling.ts';
 import { isMissingParent, look } from './look.ts';
+import { MergeSpelling } from './merge-spelling.ts';
 import { OverlaySpelling } from './overlay-spelling.ts';
 import { makeParents } from './parents.ts';
 import type { ExtractOptions } from './plan.ts';
@@ -25,7 +25,7 @@ export class Maker implements Extraction {
 
   constructor(options: ExtractOptions) {
     if (options.spelling === 'overlay') this.spelling = new OverlaySpelling(this, options.userxattr ?? false);
-    else this.spelling = options.spelling === 'aufs' ? new AufsSpelling(this) : new ApplySpelling(this);
+    else this.spelling = options.spelling === 'aufs' ? new AufsSpelling(this) : new MergeSpelling(this, false);
   }
 
   /** Makes a directory, or keeps the one that is there (false). `mode` without setuid and setgid. */
@@ -44,10 +44,6 @@ export class Maker implements Extraction {
       result = makeDirectory(path, mode);
     }
     must(result, 'make the directory', path);
-    if (this.spelling.inheritsGroup) {
-      must(setOwner(path, 0, 0), 'chown', path);
-      must(setMode(path, mode), 'chmod', path);
-    }
     this.spelling.after(path, true);
     if (inTheWay) this.spelling.replaced(path);
     return true;
@@ -85,10 +81,7 @@ export class Maker implements Extraction {
     this.spelling.before(path);
   }
 
-  /**
-   * A directory that no entry names: 0755, owned by root, of time 0. What a lower layer has under the name is not
-   * known, except to `apply`, which finds it there and leaves it as it is.
-   */
+  /** A directory that no entry names: 0755, owned by root, of time 0. What lies below it is not known here. */
   #implicit(path: Uint8Array): boolean {
     const found = look(path);
     if (found !== undefined && !this.spelling.isWhiteout(path)) return found.type === S_IFDIR;
@@ -99,7 +92,7 @@ export class Maker implements Extraction {
     return true;
   }
 
-  /** An earlier entry of the name goes, as does a whiteout, or in `apply` the lower layers' file. */
+  /** An earlier entry of the name goes, as does a whiteout. */
   #clear(path: Uint8Array): void {
     if (removeTree(path)) this.times.replaced = true;
   }

@@ -9,17 +9,14 @@ import type { Warnings } from './warnings.ts';
 export class OpenFile {
   readonly #fd: number;
   readonly #entry: TarEntry;
-  readonly #chown: boolean;
   #left: number;
   /** The segment being written, and what of it is there; sparse files only. */
   #segment = 0;
   #written = 0;
 
-  /** @param chown whether the owner has to be set, since creating did not make it right */
-  constructor(fd: number, entry: TarEntry, chown: boolean) {
+  constructor(fd: number, entry: TarEntry) {
     this.#fd = fd;
     this.#entry = entry;
-    this.#chown = chown;
     this.#left = entry.storedSize;
   }
 
@@ -54,7 +51,7 @@ export class OpenFile {
   finish(warnings: Warnings): void {
     const entry = this.#entry;
     if (entry.segments !== undefined) ftruncateSync(this.#fd, entry.size);
-    if (this.#chown) {
+    if (entry.uid !== 0 || entry.gid !== 0) {
       must(setOwnerFd(this.#fd, entry.uid, entry.gid), 'chown', entry.path);
       if ((entry.mode & 0o6000) !== 0) must(setModeFd(this.#fd, entry.mode), 'chmod', entry.path);
     }

@@ -31,7 +31,7 @@ export class OverlaySpelling extends Spelling {
   }
 
   override replaced(path: Uint8Array): void {
-    this.#mark(path, 'opaque', 'y');
+    this.mark(path, 'opaque', 'y');
     this.#opaque.add(keyOf(path));
   }
 
@@ -67,10 +67,10 @@ export class OverlaySpelling extends Spelling {
       if (isUnder(key, this.#opaque)) must(removeFile(path), 'remove the whiteout', path);
       else parents.add(keyOf(parentOf(path)));
     }
-    for (const key of parents) this.#mark(Buffer.from(key, 'latin1'), 'origin', '');
+    for (const key of parents) this.mark(Buffer.from(key, 'latin1'), 'origin', '');
   }
 
-  #mark(directory: Uint8Array, name: string, value: string): void {
+  protected mark(directory: Uint8Array, name: 'opaque' | 'origin', value: string): void {
     const fd = openAt(AT_FDCWD, inside(directory), O_RDONLY | O_DIRECTORY);
     try {
       setXattrFd(fd, this.#prefix + name, Buffer.from(value));

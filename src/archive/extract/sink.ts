@@ -34,6 +34,8 @@ import { finishPath, isDefaultAcl, must, resetDirectory } from './attributes.ts'
 import { Confinement } from './confine.ts';
 import { LateAttributes } from './late.ts';
 import { Maker } from './maker.ts';
+import { LayerBeside } from './merge.ts';
+import { MergeSpelling } from './merge-spelling.ts';
 import { OpenFile } from './open-file.ts';
 import type { ExtractOptions } from './plan.ts';
 import { keyOf } from './spelling.ts';
@@ -44,6 +46,8 @@ const EPOCH = { seconds: 0, nanoseconds: 0 };
 
 class ExtractSink implements LayerSink {
   readonly #options: ExtractOptions;
+  /** Where the layer is made when it is to be put over others. */
+  readonly #beside: LayerBeside | undefined;
   readonly #confinement: Confinement;
   readonly #maker: Maker;
   readonly #warnings = new Warnings();
@@ -53,9 +57,15 @@ class ExtractSink implements LayerSink {
 
   constructor(options: ExtractOptions) {
     this.#options = options;
-    this.#confinement = new Confinement(options.dir);
+    this.#beside = options.spelling === 'apply' ? new LayerBeside(options.dir) : undefined;
+    try {
+      this.#confinement = new Confinement(this.#beside?.path ?? options.dir);
+    } catch (error) {
+      this.#beside?.[Symbol.dispose]();
+      throw error;
+    }
     this.#maker = new Maker(options);
-    if (options.spelling !== 'apply') this.#implicitRoot();
+    this.#implicitRoot();
   }
 
   whiteout(path: Uint8Array): void {
@@ -92,6 +102,7 @@ class ExtractSink implements LayerSink {
       this.#maker.spelling.finish();
       this.#late.apply();
       this.#maker.times.apply();
+      this.#merge();
       if (this.#options.durable) this.#sync();
     } catch (error) {
       throw asTslayerError(error, 'cannot finish the layer');
@@ -105,6 +116,14 @@ class ExtractSink implements LayerSink {
     this.#file?.close();
     this.#file = undefined;
     this.#confinement[Symbol.dispose]();
+    this.#beside?.[Symbol.dispose]();
+  }
+
+  #merge(): void {
+    const { spelling, implied } = this.#maker;
+    if (this.#beside === undefined || !(spelling instanceof MergeSpelling)) return;
+    const { marked, opaqueName } = spelling;
+    this.#beside.merge({ marked, opaqueName, implied: this.#rootEntry ? implied : new Set([...implied, '']) });
   }
 
   #attempt(path: Uint8Array, action: () => void): void {
@@ -132,8 +151,7 @@ class ExtractSink implements LayerSink {
       'create',
       path,
     );
-    const chown = entry.uid !== 0 || entry.gid !== 0 || this.#maker.spelling.inheritsGroup;
-    this.#file = new OpenFile(fd, entry, chown);
+    this.#file = new OpenFile(fd, entry);
     if (this.#file.complete) this.#finishFile(this.#file);
   }
 
@@ -149,7 +167,7 @@ class ExtractSink implements LayerSink {
     if (maker.implied.size > 0) maker.implied.delete(keyOf(path));
     if (path !== ROOT && maker.directory(path, entry.mode & 0o1777)) {
       const xattrs = entry.xattrs.length === 0 ? entry.xattrs : entry.xattrs.filter((xattr) => !isDefaultAcl(xattr));
-      finishPath(path, entry, xattrs, maker.spelling.inheritsGroup, this.#warnings);
+      finishPath(path, entry, xattrs, this.#warnings);
     } else {
       resetDirectory(path, entry, this.#warnings);
       if (path !== ROOT) maker.spelling.after(path, true);
@@ -180,7 +198,7 @@ class ExtractSink implements LayerSink {
       'make',
       path,
     );
-    finishPath(path, entry, entry.xattrs, this.#maker.spelling.inheritsGroup, this.#warnings);
+    finishPath(path, entry, entry.xattrs, this.#warnings);
     must(setFileTimes(path, entry.atime ?? entry.mtime, entry.mtime), 'set the time of', path);
   }
 

@@ -12,11 +12,6 @@ export interface Extraction {
 }
 
 export abstract class Spelling {
-  /** Whether what is made in the current directory may get a group other than root's from it. */
-  get inheritsGroup(): boolean {
-    return false;
-  }
-
   /** A name is about to be made or removed. */
   before(_path: Uint8Array): void {}
 

@@ -538,7 +538,7 @@ describe('whiteouts applied to a copy of the lower layers', () => {
       assert.deepEqual(paths(tree, 'e'), ['e', 'e/sub', 'e/sub/new']);
       assert.equal(at('f')?.size, 8);
       assert.equal(at('keep/hard')?.size, 5, 'the other name of the replaced file stays as it was');
-      assert.equal(at('no'), undefined, 'a whiteout makes no directories');
+      assert.equal(at('no/such')?.mode, 0o755, 'it implies the directories that lead to it, as in other drivers');
     }
   });
 
@@ -557,15 +557,34 @@ describe('whiteouts applied to a copy of the lower layers', () => {
     );
   });
 
-  test('through another name of the directory', async (t) => {
+  test('through another name that the layer itself gives a directory', async (t) => {
     if (!requires(t, root)) return;
     const { at } = await extract(
-      [{ path: 'link/new', data: 'x' }, { path: 'd/.wh.new' }, { path: 'link/.wh.a' }],
+      [
+        { path: 'other', type: '2', link: 'd' },
+        { path: 'other/new', data: 'x' },
+        { path: 'd/.wh.new' },
+        { path: 'other/.wh.a' },
+      ],
       'apply',
       lower(),
     );
     assert.equal(at('d/new')?.type, 'file', 'made by this layer, under whatever name');
     assert.equal(at('d/a'), undefined);
+  });
+
+  test('a path below a link or a file of the lower layers makes a directory in its place', async (t) => {
+    if (!requires(t, root)) return;
+    const { tree, at } = await extract(
+      [{ path: 'link/new', data: 'x' }, { path: 'f/new', data: 'x' }, { path: 'keep/hard/.wh.x' }],
+      'apply',
+      lower(),
+    );
+    assert.deepEqual(paths(tree, 'link'), ['link', 'link/new']);
+    assert.deepEqual(paths(tree, 'f'), ['f', 'f/new']);
+    assert.equal(at('keep/hard')?.type, 'directory');
+    assert.equal(at('d/new'), undefined, 'nothing went through the link');
+    assert.equal(at('link')?.mode, 0o755);
   });
 
   test('directories that the layer does not name keep their times, modes and owners', async (t) => {
