@@ -45,15 +45,7 @@ function start() {
     process.stderr.write('tslayer: this copy was not built\nhint: run npm run build in its directory\n');
     process.exit(1);
   }
-  const words = process.argv.slice(2);
-  expectContainer(words).then(() => import(pathToFileURL(built).href).then((main) => main.runProcess(words)));
-}
-
-/** `run` starts its container's first process before all else: that takes as long as loading the rest. */
-function expectContainer(words) {
-  if (!words.includes('run')) return Promise.resolve();
-  const early = join(__dirname, '../dist/src-launch-early-boot.js');
-  return import(pathToFileURL(early).href).then(({ bootEarly }) => bootEarly(words));
+  import(pathToFileURL(built).href).then((main) => main.runProcess(process.argv.slice(2)));
 }
 
 if (nodeIsTooOld()) {

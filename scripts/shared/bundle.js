@@ -10,8 +10,6 @@ import { build } from 'esbuild';
 /** Programs: one file each. What they import dynamically lies in it too, and is evaluated when it is asked for. */
 const PROGRAMS = [
   'src/cli/main',
-  'src/launch/early-boot',
-  'src/launch/init',
   'src/launch/watcher',
   'src/remove-at-end',
 ];

@@ -2,7 +2,7 @@
 import { isTslayerError } from '../errors.ts';
 import { dropRootfs } from '../images/container-rootfs.ts';
 import type { StoreContext } from '../images/context.ts';
-import type { BootedInit, Container, ExitResult, ForegroundIO, Launcher, TerminalIO } from '../launch/launcher.ts';
+import type { Container, ExitResult, ForegroundIO, Launcher, TerminalIO } from '../launch/launcher.ts';
 import type { RunOptions } from '../launch/run-options.ts';
 import type { ContainerSpec } from '../launch/spec.ts';
 import type { OperationOptions } from '../progress.ts';
@@ -24,11 +24,9 @@ export interface RunRequest extends OperationOptions {
 
 /** The caller's child: it ends with the caller. */
 export async function runForeground(request: RunRequest, io: ForegroundIO): Promise<RunningContainer> {
-  const { context, launcher, run, remove } = request;
-  // Node starts while the container is made.
-  using booted = boot(launcher, run, io);
+  const { context, launcher, remove } = request;
   const spec = await createContainer(context, request.image, { ...request, onExit: undefined });
-  const started = await launch(request, spec, () => launcher.run(spec, { ...io, booted }));
+  const started = await launch(request, spec, () => launcher.run(spec, io));
   const exited = started.exited.then(async (result) => {
     if (remove) await removeContainer(context, launcher, spec.id);
     return result;
@@ -78,9 +76,4 @@ async function isKnown(launcher: Launcher, id: string): Promise<boolean> {
     if (isTslayerError(error, 'NOT_FOUND')) return false;
     throw error;
   }
-}
-
-function boot(launcher: Launcher, run: RunOptions, { stdio }: ForegroundIO): BootedInit {
-  const [stdin, stdout, stderr] = stdio ?? ['inherit', 'inherit', 'inherit'];
-  return launcher.boot({ stdio: [run.interactive ? stdin : 'ignore', stdout, stderr], hostPid: run.pid === 'host' });
 }

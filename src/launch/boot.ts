@@ -1,19 +1,18 @@
 /**
  * Starts the init process as PID 1 of a new PID namespace and as the caller's own child, so that its pid, its
- * signals and its status are the caller's to see.
+ * signals and its status are the caller's to see. It is a stub (sys/remote/stub.ts) that does what it is told until
+ * it becomes the container's program.
  *
  * unshare(CLONE_NEWPID) concerns the children of the calling thread; between it and the setns(2) back the process
  * cannot create threads, so nothing there may be asynchronous.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { Socket } from 'node:net';
 import { constants } from 'node:os';
-import { fileURLToPath } from 'node:url';
-import { TslayerError } from '../errors.ts';
-import { sendWithFds, socketPair } from '../sys/fd-passing.ts';
-import { hasErrno } from '../sys/libc.ts';
-import { moduleUrl } from '../sys/module-url.ts';
+import { asTslayerError, TslayerError } from '../errors.ts';
+import { type CpuSet, currentProcessor, ownProcessors, setProcessors } from '../sys/affinity.ts';
+import { socketPair } from '../sys/fd-passing.ts';
+import { executableInMemory } from '../sys/memfd.ts';
 import {
   CLONE_NEWIPC,
   CLONE_NEWNET,
@@ -24,15 +23,15 @@ import {
   setns,
   unshare,
 } from '../sys/namespaces.ts';
+import { ProcessGone } from '../sys/remote/calls.ts';
+import { RemoteProcess } from '../sys/remote/process.ts';
+import { STUB_SOCKET, stubProgram } from '../sys/remote/stub.ts';
 import { LaunchError } from './errors.ts';
 import type { StdioTarget } from './launcher.ts';
 import { signalProcess, startTimeOf } from './liveness.ts';
-import { EARLY, type InitMessage, type InitTask, LENGTH_BYTES, type Placement } from './protocol.ts';
 import { inNewUserNamespace, inPidNamespace, inUserNamespace, inUserNamespaceOf } from './user-namespace.ts';
 
 export type Stdio = readonly [StdioTarget, StdioTarget, StdioTarget];
-
-const INIT = fileURLToPath(moduleUrl('./init', import.meta.url));
 
 /** How a process ended, as a shell would tell it. */
 export interface Ended {
@@ -54,12 +53,10 @@ export interface BootRequest {
   readonly stdio: Stdio;
   /** It becomes PID 1 of a new PID namespace. */
   readonly newPid: boolean;
-  /** The caller's; a new one, whose ids are written before the task is sent; or that of a process. */
+  /** The caller's; a new one, whose ids are written when the process is ready; or that of a process. */
   readonly user: 'host' | 'new' | { readonly pid: number };
   /** Namespaces that it is born into. */
   readonly enter: readonly NamespaceFile[];
-  /** It may begin with the namespaces that most containers want: UTS, IPC and network, all new. */
-  readonly early?: boolean;
 }
 
 /** An open /proc/PID/ns file, its path, and its CLONE_NEW* flag. */
@@ -69,27 +66,24 @@ export interface NamespaceFile {
   readonly flag: number;
 }
 
-/** An init process: waiting for its task, then the program that it became. */
+/** An init process: it waits to be told what to do, then is the program that it became. */
 export class InitProcess implements Disposable {
   /** The process itself, or what started it in its user namespace and ends with it. */
   readonly child: ChildProcess;
-  readonly request: BootRequest;
   readonly ended: Promise<Ended>;
+  /** To be given to the process before it becomes a program. */
+  readonly processors: CpuSet = ownProcessors();
+  readonly #remote: RemoteProcess;
   #pid: number;
   #startTime: number | undefined;
-  readonly #socket: Socket;
-  readonly #fd: number;
-  readonly #messages: AsyncIterator<InitMessage>;
-  #launched = false;
+  #done = false;
 
-  constructor(child: ChildProcess, pid: number, socketFd: number, request: BootRequest) {
+  /** @param socket to the process; closed when it has become a program, or is not wanted any more */
+  constructor(child: ChildProcess, pid: number, socket: number) {
     this.child = child;
-    this.request = request;
     this.#pid = pid;
     this.ended = endOf(child);
-    this.#fd = socketFd;
-    this.#socket = new Socket({ fd: socketFd, readable: true, writable: true });
-    this.#messages = readMessages(this.#socket);
+    this.#remote = new RemoteProcess(socket);
   }
 
   /** As the host sees it; known for certain from `ready` on. */
@@ -101,46 +95,31 @@ export class InitProcess implements Disposable {
     return this.#startTime;
   }
 
-  /** Waits until the process lives, and is in its user namespace. */
-  async ready(): Promise<void> {
-    const { value: message, done } = await this.#messages.next();
-    if (done || message.type !== 'ready') throw died(message);
-    this.#pid = message.pid;
-    this.#startTime = startTimeOf(message.pid);
+  /** Waits until the process lives, and is in its user namespace. From then on our death is its own. */
+  ready(): void {
+    this.#perform((remote) => {
+      remote.setParentDeathSignal(constants.signals.SIGKILL);
+      remote.setsid();
+      // The host's /proc, still: its link names the process as the host does.
+      this.#pid = Number(remote.readlink('/proc/self'));
+      this.#startTime = startTimeOf(this.#pid);
+    });
   }
 
-  /** Hands over the task, with the files that it speaks of. */
-  send(task: InitTask, files: readonly number[]): void {
-    this.#launched = true;
-    this.#sendMessage(task, files);
+  /** Makes it a program. @throws LaunchError what kept it from that; it is of no use then */
+  become(prepare: (remote: RemoteProcess) => void): void {
+    this.#perform(prepare);
+    this.#close();
   }
 
-  /** What follows a container's task. One that has failed meanwhile says so in `started`. */
-  place(placement: Placement, members: readonly number[]): void {
+  /** A copy of one of its descriptors. */
+  descriptor(number: number): number {
+    const pidfd = pidfdOpen(this.pid);
     try {
-      this.#sendMessage(placement, members);
-    } catch (error) {
-      if (!hasErrno(error, 'EPIPE', 'ECONNRESET')) throw error;
+      return pidfdGetfd(pidfd, number);
+    } finally {
+      closeSync(pidfd);
     }
-  }
-
-  /**
-   * Waits until the program is executed.
-   *
-   * @throws LaunchError what the init process could not do; it has ended then.
-   */
-  async started(hooks: LaunchHooks): Promise<void> {
-    let starting = false;
-    for (;;) {
-      const { value: message, done } = await this.#messages.next();
-      if (done) break;
-      if (message.type === 'warning') hooks.onWarning(message.message);
-      else if (message.type === 'terminal') this.#takeTerminal(message.master, hooks);
-      else if (message.type === 'starting') starting = true;
-      else if (message.type === 'error') throw died(message);
-    }
-    this.#socket.destroy();
-    if (!starting) throw died(undefined);
   }
 
   /** False when it is gone. Node's own kill knows no real-time signals, and not what is behind a user namespace. */
@@ -149,88 +128,88 @@ export class InitProcess implements Disposable {
     return signalProcess(this.#pid, this.#startTime, number);
   }
 
-  #sendMessage(content: InitTask | Placement, files: readonly number[]): void {
-    const json = Buffer.from(JSON.stringify(content));
-    const message = Buffer.alloc(LENGTH_BYTES + json.length);
-    message.writeUInt32LE(json.length, 0);
-    message.set(json, LENGTH_BYTES);
-    // The first piece carries the files; what does not fit into the socket at once follows as usual.
-    const sent = sendWithFds(this.#fd, message, files);
-    if (sent < message.length) this.#socket.write(message.subarray(sent));
-  }
-
-  #takeTerminal(master: number, hooks: LaunchHooks): void {
-    const pidfd = pidfdOpen(this.pid);
+  #perform(work: (remote: RemoteProcess) => void): void {
     try {
-      hooks.onTerminal(pidfdGetfd(pidfd, master));
-    } finally {
-      closeSync(pidfd);
+      this.#onOneProcessor(() => work(this.#remote));
+    } catch (error) {
+      this[Symbol.dispose]();
+      throw asLaunchError(error);
     }
-    this.#socket.write('\n');
   }
 
-  /** Ends a process that was given no task. */
+  /**
+   * The two processes run by turns, some two hundred times. On one processor a turn takes a third of the time that it
+   * takes to wake another one up.
+   */
+  #onOneProcessor(work: () => void): void {
+    const here = currentProcessor();
+    setProcessors(here);
+    try {
+      this.#remote.setProcessors(here);
+      work();
+    } finally {
+      setProcessors(this.processors);
+    }
+  }
+
+  #close(): void {
+    this.#done = true;
+    this.#remote[Symbol.dispose]();
+  }
+
+  /** Ends a process that has not become a program. */
   [Symbol.dispose](): void {
-    if (this.#launched) return;
-    this.#socket.destroy();
+    if (this.#done) return;
+    this.#close();
     this.child.kill('SIGKILL');
   }
 }
 
-export interface LaunchHooks {
-  readonly onWarning: (message: string) => void;
-  /** Takes the descriptor of the terminal's master. */
-  readonly onTerminal: (master: number) => void;
-}
-
-function died(message: InitMessage | undefined): LaunchError {
-  if (message?.type === 'error') {
-    return new LaunchError(message.exitStatus, message.code, message.message, { hint: message.hint });
+function asLaunchError(error: unknown): LaunchError {
+  if (error instanceof LaunchError) return error;
+  if (error instanceof ProcessGone) {
+    return new LaunchError(125, 'FAILED', 'the container was ended while it was being prepared');
   }
-  return new LaunchError(125, 'FAILED', 'the container was ended while it was being prepared');
-}
-
-async function* readMessages(socket: Socket): AsyncGenerator<InitMessage, undefined> {
-  let rest = '';
-  try {
-    for await (const chunk of socket) {
-      const lines = (rest + String(chunk)).split('\n');
-      rest = lines.pop() ?? '';
-      for (const line of lines) yield JSON.parse(line) as InitMessage;
-    }
-  } catch {
-    // The process is gone with the task unread: an end like any other.
-  }
-  return undefined;
+  const { code, message, hint } = asTslayerError(error);
+  return new LaunchError(125, code, message, { hint, cause: error });
 }
 
 export function bootInit(request: BootRequest): InitProcess {
-  const [program = '', ...args] = commandFor(request);
-  // In a session of its own: keys of the caller's terminal reach it by the caller alone.
-  const options = { env: {}, detached: true };
+  const stub = executableInMemory('init', stubProgram());
   const [mine, theirs] = socketPair();
   try {
-    const child = insideNamespaces(request, () =>
-      spawn(program, args, { ...options, stdio: [...request.stdio, theirs] }),
-    );
+    const child = insideNamespaces(request, () => spawnStub(request, stub, theirs));
     // Reported again by the event, which nobody else listens to.
     child.on('error', () => undefined);
-    if (child.pid === undefined) throw new TslayerError('FAILED', `cannot start ${program}`);
-    return new InitProcess(child, child.pid, mine, request);
+    if (child.pid === undefined) throw new TslayerError('FAILED', `cannot start ${child.spawnfile}`);
+    return new InitProcess(child, child.pid, mine);
   } catch (error) {
     closeSync(mine);
     throw error;
   } finally {
     closeSync(theirs);
+    closeSync(stub);
   }
 }
 
-function commandFor(request: BootRequest): string[] {
-  const { user, newPid, early } = request;
-  const node = [process.execPath, '--no-warnings', INIT, ...(early ? [EARLY] : [])];
-  if (user === 'new') return inNewUserNamespace(newPid, node);
-  if (user !== 'host') return inUserNamespaceOf(user.pid, node);
-  return leavesForGood(request) ? inPidNamespace(pidNamespaceOf(request), node) : node;
+/** In a session of its own: keys of the caller's terminal reach it by the caller alone. */
+function spawnStub(request: BootRequest, stub: number, socket: number): ChildProcess {
+  const wrapped = wrapperFor(request, [`/proc/self/fd/${STUB_FILE}`]);
+  const options: SpawnOptions = { env: {}, detached: true };
+  const [program = `/proc/self/fd/${stub}`, ...args] = wrapped ?? [];
+  if (wrapped === undefined) return spawn(program, { ...options, argv0: 'init', stdio: [...request.stdio, socket] });
+  return spawn(program, args, { ...options, stdio: [...request.stdio, socket, stub] });
+}
+
+/** Where programs that start the stub find it. */
+const STUB_FILE: number = STUB_SOCKET + 1;
+
+/** What starts the stub where the caller cannot do so itself. */
+function wrapperFor(request: BootRequest, stub: string[]): string[] | undefined {
+  const { user, newPid } = request;
+  if (user === 'new') return inNewUserNamespace(newPid, stub);
+  if (user !== 'host') return inUserNamespaceOf(user.pid, stub);
+  return leavesForGood(request) ? inPidNamespace(pidNamespaceOf(request), stub) : undefined;
 }
 
 /** Root of a user namespace may leave the PID namespace that it was started in, but not come back. */

@@ -1,21 +1,28 @@
 /** The built-in launcher as a carrier: cgroups, an init process, and nothing in between. */
 import { closeSync } from 'node:fs';
 import type { WindowSize } from '../sys/pty.ts';
-import type { InitProcess, LaunchHooks } from './boot.ts';
+import type { RemoteProcess } from '../sys/remote/process.ts';
+import type { InitProcess } from './boot.ts';
 import { type ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import { createCgroups } from './cgroups/create.ts';
+import { type ContainerMounts, openContainerMounts } from './container-mounts.ts';
 import type { ContainerStore } from './container-store.ts';
-import type { ContainerTask } from './protocol.ts';
+import { enterContainer } from './init/container.ts';
+import { hasNew } from './init/namespaces.ts';
+import { becomeProgram, type ProgramRequest } from './init/program.ts';
 import { filterFor } from './seccomp/filter.ts';
 import type { ContainerSpec } from './spec.ts';
 import { holdStages, releaseStages } from './stages.ts';
 import type { Carrier, Program } from './supervise.ts';
-import { openContainerMounts, writeMappings } from './user-namespace.ts';
+import { writeMappings } from './user-namespace.ts';
 
-export interface BuiltinOptions extends LaunchHooks {
+export interface BuiltinOptions {
   readonly store: ContainerStore;
   readonly spec: ContainerSpec;
   readonly init: InitProcess;
+  readonly onWarning: (message: string) => void;
+  /** Takes the descriptor of the terminal's master. */
+  readonly onTerminal: (master: number) => void;
   /** Asked for when the rest is ready. */
   readonly windowSize?: () => Promise<WindowSize | undefined>;
 }
@@ -34,46 +41,54 @@ export class BuiltinCarrier implements Carrier {
     this.#holdsStages = holdStages(spec.rootfs.mounts, store.stages, spec.id);
     const { seccomp, capabilities } = spec.process;
     const filter = seccomp && (await filterFor(seccomp, capabilities));
-    await init.ready();
     const size = await windowSize?.();
-    const mounts = this.#openMounts();
-    const task = {
-      ...this.#task(),
-      passedMounts: mounts.length,
-      ...(filter && { filter }),
-      ...(size && { windowSize: size }),
-    };
-    init.send(task, mounts);
-    closeAll(mounts);
-    // While the init process makes its mounts.
     this.#cgroups = await createCgroups(cgroupPath(spec), spec.resources);
+    init.ready();
+    using rootfs = this.#openRootfs();
     const members = this.#cgroups.openMembers();
-    init.place({ cgroups: this.#cgroups.binds }, members);
-    closeAll(members);
-    await init.started(this.#options);
+    try {
+      init.become((remote) => this.#prepare(remote, rootfs, members, { filter, windowSize: size }));
+    } finally {
+      closeAll(members);
+    }
     return init;
   }
 
-  #openMounts(): number[] {
-    const { init, spec, store } = this.#options;
-    if (!spec.userNamespace) return [];
-    writeMappings(init.pid, spec.userNamespace);
-    return openContainerMounts(spec, { ...store.paths(spec.id), stages: store.stages }, init.pid);
+  /** From here to the program's first instruction nothing else happens in this process. */
+  #prepare(
+    remote: RemoteProcess,
+    { mounts, complete }: ContainerMounts,
+    members: readonly number[],
+    options: Pick<ProgramRequest, 'filter' | 'windowSize'>,
+  ): void {
+    const { spec, store, onWarning, onTerminal, init } = this.#options;
+    const { rootfs: rootfsDirectory, files: filesDirectory } = store.paths(spec.id);
+    const [rootfs, ...binds] = remote.pass(mounts);
+    const cgroups = this.#cgroups?.binds ?? [];
+    enterContainer(remote, spec, {
+      rootfsDirectory,
+      filesDirectory,
+      rootfs,
+      binds: complete ? binds : undefined,
+      cgroups,
+    });
+    becomeProgram(remote, {
+      ...options,
+      process: spec.process,
+      cgroupFiles: remote.pass(members),
+      newCgroupNamespace: hasNew(spec.namespaces, 'cgroup'),
+      processors: init.processors,
+      first: true,
+      onWarning,
+      onMaster: (master) => onTerminal(init.descriptor(master)),
+    });
   }
 
-  #task(): ContainerTask {
-    const { spec, store } = this.#options;
-    const { rootfs, files } = store.paths(spec.id);
-    const { process: program, ...container } = spec;
-    return {
-      task: 'container',
-      process: program,
-      spec: container,
-      rootfsDirectory: rootfs,
-      filesDirectory: files,
-      ...(this.#holdsStages && { stages: store.stages }),
-      passedMounts: 0,
-    };
+  #openRootfs(): ContainerMounts & Disposable {
+    const { init, spec, store } = this.#options;
+    const paths = { ...store.paths(spec.id), stages: store.stages };
+    if (spec.userNamespace) writeMappings(init.pid, spec.userNamespace);
+    return openContainerMounts(spec, paths, init.pid, this.#holdsStages);
   }
 
   /** A PID namespace ends with its first process; in the host's, the cgroup tells who is left. */

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { writeGeneratedFiles } from './container-store.ts';
-import { resolveUser } from './init/user.ts';
+import { resolveUserIn } from './init/user.ts';
 import { toOciConfig } from './oci-config.ts';
 import type { ContainerSpec } from './spec.ts';
 
@@ -24,7 +24,7 @@ export function writeConfig(
   directory: string,
   places: { readonly rootfs: string; readonly files: string },
 ): void {
-  const user = resolveUser(spec.process.user, spec.process.additionalGroups, places.rootfs);
+  const user = resolveUserIn(places.rootfs, spec.process.user, spec.process.additionalGroups);
   const config = toOciConfig(spec, user, places);
   writeFileSync(join(directory, 'config.json'), `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600 });
 }

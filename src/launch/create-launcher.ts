@@ -6,7 +6,7 @@ import { ContainerStore } from './container-store.ts';
 import { killContainer, pauseContainer, removeContainer, stopContainer, waitForContainer } from './control.ts';
 import { connectToWatcher, startWatcher, untilStarted } from './detached.ts';
 import { execForeground, execTerminal } from './exec.ts';
-import { boot, runForeground } from './foreground.ts';
+import { runForeground } from './foreground.ts';
 import { controlFrame } from './frames.ts';
 import { viewHierarchies } from './hierarchy-view.ts';
 import { describe, listContainers, running, settle } from './inspect.ts';
@@ -24,7 +24,6 @@ export function createLauncher({ root }: { readonly root: string }): Launcher {
   const session = (socket: Socket, spec: ContainerSpec, owner: boolean, io: TerminalIO) =>
     attachSession(socket, { ...io, terminal: spec.process.terminal, input: spec.process.stdin, owner });
   return {
-    boot,
     run: (spec, io) => runForeground(store, spec, io),
     runTerminal: async (spec, io = {}) =>
       spec.runtime

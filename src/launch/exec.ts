@@ -16,11 +16,12 @@ import { ALL_CAPABILITIES } from './capabilities.ts';
 import { ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import type { ContainerStore } from './container-store.ts';
 import { handleOf } from './foreground.ts';
+import { joinNamespaces } from './init/namespaces.ts';
+import { becomeProgram, type ProgramRequest } from './init/program.ts';
 import { running } from './inspect.ts';
 import type { ExitResult, ForegroundIO, RunningProcess, TerminalInput, TerminalIO } from './launcher.ts';
 import { withProcess } from './liveness.ts';
 import { mergeEnvironment } from './options/environment.ts';
-import type { ExecTask } from './protocol.ts';
 import { RawTerminal } from './raw-terminal.ts';
 import type { ExecOptions } from './run-options.ts';
 import { filterFor } from './seccomp/filter.ts';
@@ -112,11 +113,11 @@ async function join(
   const files = [...late.map(({ fd }) => fd), ...members];
   try {
     const init = bootInit({ stdio, newPid: false, user: mapped ? { pid } : 'host', enter: early });
-    const flags = late.map(({ flag }) => flag);
+    using _unused = init;
     const abort = (): boolean => init.child.kill('SIGKILL');
     io.signal?.addEventListener('abort', abort, { once: true });
-    const task = await execTask(record.spec, options, flags);
-    await launch(init, task, files, io, onTerminal);
+    const request = await programRequest(record.spec, options);
+    launch(init, request, late, members, io, onTerminal);
     const result = init.ended.then((end): ExitResult => {
       io.signal?.removeEventListener('abort', abort);
       return { ...end, oomKilled: false };
@@ -127,21 +128,32 @@ async function join(
   }
 }
 
-async function launch(
+function launch(
   init: InitProcess,
-  task: ExecTask,
-  files: readonly number[],
-  io: Pick<ForegroundIO, 'onWarning'>,
+  request: ExecRequest,
+  namespaces: readonly NamespaceFile[],
+  members: readonly number[],
+  { onWarning = () => undefined }: Pick<ForegroundIO, 'onWarning'>,
   onTerminal: (master: number) => void,
-): Promise<void> {
-  try {
-    await init.ready();
-    init.send(task, files);
-    await init.started({ onWarning: io.onWarning ?? (() => undefined), onTerminal });
-  } catch (error) {
-    init.child.kill('SIGKILL');
-    throw error;
-  }
+): void {
+  init.ready();
+  init.become((remote) => {
+    const files = remote.pass([...namespaces.map(({ fd }) => fd), ...members]);
+    joinNamespaces(
+      remote,
+      files.slice(0, namespaces.length),
+      namespaces.map(({ flag }) => flag),
+    );
+    becomeProgram(remote, {
+      ...request,
+      cgroupFiles: files.slice(namespaces.length),
+      newCgroupNamespace: false,
+      processors: init.processors,
+      first: false,
+      onWarning,
+      onMaster: (master) => onTerminal(init.descriptor(master)),
+    });
+  });
 }
 
 function openNamespaces(pid: number, mapped: boolean): { early: NamespaceFile[]; late: NamespaceFile[] } {
@@ -154,7 +166,9 @@ function openNamespaces(pid: number, mapped: boolean): { early: NamespaceFile[];
 
 const DEFAULT_WINDOW: WindowSize = { rows: 24, columns: 80 };
 
-async function execTask(spec: ContainerSpec, options: ExecOptions, join: readonly number[]): Promise<ExecTask> {
+type ExecRequest = Pick<ProgramRequest, 'process' | 'filter' | 'windowSize'>;
+
+async function programRequest(spec: ContainerSpec, options: ExecOptions): Promise<ExecRequest> {
   const own = spec.process;
   const program: ProcessSpec = {
     ...own,
@@ -166,12 +180,7 @@ async function execTask(spec: ContainerSpec, options: ExecOptions, join: readonl
     stdin: options.interactive ?? false,
     ...(options.privileged && { capabilities: ALL_CAPABILITIES, noNewPrivileges: false }),
   };
-  const filter = program.seccomp && !options.privileged && (await filterFor(program.seccomp, program.capabilities));
-  return {
-    task: 'exec',
-    join,
-    process: program,
-    ...(filter && { filter }),
-    ...(options.tty && { windowSize: DEFAULT_WINDOW }),
-  };
+  const { seccomp, capabilities } = program;
+  const filter = seccomp && !options.privileged ? await filterFor(seccomp, capabilities) : undefined;
+  return { process: program, filter, windowSize: options.tty ? DEFAULT_WINDOW : undefined };
 }

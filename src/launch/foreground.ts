@@ -4,22 +4,13 @@ import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUTS } from '../sys/n
 import { bootInit, type InitProcess, type NamespaceFile, type Stdio } from './boot.ts';
 import { BuiltinCarrier } from './builtin.ts';
 import type { ContainerStore } from './container-store.ts';
-import { takeEarly } from './early-boot.ts';
-import { hasNew } from './init/namespaces.ts';
-import type { BootOptions, ForegroundIO, RunningProcess } from './launcher.ts';
+import type { ForegroundIO, RunningProcess } from './launcher.ts';
 import { RuntimeCarrier } from './runtime.ts';
 import { signalNumber } from './signals.ts';
 import type { ContainerSpec, NamespaceKind } from './spec.ts';
 import { type Carrier, type Program, supervise } from './supervise.ts';
 
 const INHERIT: Stdio = ['inherit', 'inherit', 'inherit'];
-
-export function boot(options: BootOptions = {}): InitProcess {
-  const early = takeEarly(options);
-  if (early) return early;
-  const { stdio = INHERIT, hostPid = false, userNamespace = false } = options;
-  return bootInit({ stdio, newPid: !hostPid, user: userNamespace ? 'new' : 'host', enter: [] });
-}
 
 /** The init process that a spec needs. */
 export function bootFor(spec: ContainerSpec, stdio: Stdio): InitProcess {
@@ -64,7 +55,6 @@ export async function runForeground(
   return handleOf(program, ended);
 }
 
-/** The init process starts here already: node's own start overlaps what the store does. */
 function chooseCarrier(
   store: ContainerStore,
   spec: ContainerSpec,
@@ -72,42 +62,12 @@ function chooseCarrier(
 ): { readonly carrier: Carrier; readonly init?: InitProcess } {
   const [stdin, stdout, stderr] = io.stdio ?? INHERIT;
   const stdio: Stdio = [spec.process.stdin ? stdin : 'ignore', stdout, stderr];
-  const booted = io.booted as InitProcess | undefined;
   if (spec.runtime) {
-    booted?.[Symbol.dispose]();
     return { carrier: new RuntimeCarrier({ runtime: spec.runtime, spec, paths: store.paths(spec.id), stdio }) };
   }
-  const init = bootedFor(spec, stdio, booted);
+  const init = bootFor(spec, stdio);
   const hooks = { onWarning: io.onWarning ?? (() => undefined), onTerminal: () => undefined };
   return { init, carrier: new BuiltinCarrier({ store, spec, init, ...hooks }) };
-}
-
-function bootedFor(spec: ContainerSpec, stdio: Stdio, booted: InitProcess | undefined): InitProcess {
-  if (booted && suits(booted, spec)) return booted;
-  // It was started too early to know better.
-  booted?.[Symbol.dispose]();
-  return bootFor(spec, stdio);
-}
-
-function suits({ request }: InitProcess, spec: ContainerSpec): boolean {
-  const pid = spec.namespaces.find(({ type }) => type === 'pid');
-  const user = spec.userNamespace ? 'new' : 'host';
-  return (
-    (!request.early || wantsUsual(spec)) &&
-    pid?.path === undefined &&
-    request.newPid === (pid !== undefined) &&
-    request.user === user &&
-    joinsNothing(spec)
-  );
-}
-
-/** An early one is in new UTS, IPC and network namespaces already. */
-function wantsUsual({ namespaces }: ContainerSpec): boolean {
-  return (['uts', 'ipc', 'network'] as const).every((type) => hasNew(namespaces, type));
-}
-
-function joinsNothing({ namespaces, userNamespace }: ContainerSpec): boolean {
-  return userNamespace === undefined || namespaces.every(({ path }) => path === undefined);
 }
 
 export function handleOf(program: Program, exited: RunningProcess['exited']): RunningProcess {

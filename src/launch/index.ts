@@ -6,8 +6,6 @@ export type { HierarchyView } from './cgroups/view.ts';
 export { createLauncher } from './create-launcher.ts';
 export { exitStatusOf, LaunchError } from './errors.ts';
 export type {
-  BootedInit,
-  BootOptions,
   Container,
   ContainerState,
   ContainerStatus,

@@ -62,8 +62,6 @@ export interface ForegroundIO {
   readonly signal?: AbortSignal | undefined;
   /** Lines for the user that are no error, as `nofile: lowered to 20000`. */
   readonly onWarning?: ((message: string) => void) | undefined;
-  /** Started early by `boot()`. */
-  readonly booted?: BootedInit | undefined;
 }
 
 /** `process.stdin`, or another open terminal. */
@@ -90,19 +88,6 @@ export interface RunningProcess {
   kill(signal: string): void;
   /** Settles after everything was cleaned up: cgroups, mounts, state. */
   readonly exited: Promise<ExitResult>;
-}
-
-/** A first process that was started before its container is known: node's own start then overlaps other work. */
-export interface BootedInit extends Disposable {
-  readonly pid: number;
-}
-
-export interface BootOptions {
-  readonly stdio?: readonly [StdioTarget, StdioTarget, StdioTarget];
-  /** `--pid host`: no PID namespace. */
-  readonly hostPid?: boolean;
-  /** `--userns`: in one of its own. */
-  readonly userNamespace?: boolean;
 }
 
 export interface LogEntry {
@@ -134,8 +119,6 @@ export interface StopOptions {
 
 /** Containers are named by name, id, or unique beginning of an id. NOT_FOUND when there is none. */
 export interface Launcher {
-  /** Starts PID 1 of a container that is still being prepared. Dispose it when there will be none. */
-  boot(options?: BootOptions): BootedInit;
   /**
    * Runs a container as the caller's child. Errors come before the program starts: with `exitStatusOf` they are
    * docker's 125, 126 and 127.

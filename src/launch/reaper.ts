@@ -10,7 +10,10 @@
  * Below, each line is the bytes of an instruction and what an assembler calls it.
  */
 
-const X64 = `
+import { executable, type Listings } from '../sys/machine-code.ts';
+
+const LISTINGS: Listings = {
+  x64: `
   4889e3           mov rbx,rsp
   6aff             push -1
   41ba08000000     mov r10d,0x8
@@ -90,9 +93,8 @@ exited:
 exit:
   b8e7000000       mov eax,0xe7
   0f05             syscall
-`;
-
-const ARM64 = `
+`,
+  arm64: `
   f3030091         mov x19, sp
   14008092         mov x20, #-1
   f40f1ff8         str x20, [sp, #-16]!
@@ -177,46 +179,10 @@ exited:
 exit:
   c80b80d2         mov x8, #0x5e
   010000d4         svc #0x0
-`;
-
-const LOAD_ADDRESS = 0x400000n;
-const ELF_HEADER = 64;
-const PROGRAM_HEADER = 56;
-const MACHINES: Readonly<Record<string, { readonly number: number; readonly code: string }>> = {
-  x64: { number: 62, code: X64 },
-  arm64: { number: 183, code: ARM64 },
+`,
 };
 
-/** The whole executable: elf(5). @param arch as process.arch */
-export function reaperProgram(arch: string = process.arch): Buffer {
-  const machine = MACHINES[arch];
-  if (!machine) throw new Error(`no init for ${arch}`);
-  const code = assemble(machine.code);
-  const start = ELF_HEADER + PROGRAM_HEADER;
-  const elf = Buffer.alloc(start + code.length);
-  elf.set([0x7f, 0x45, 0x4c, 0x46, 2, 1, 1]); // ELF, 64 bits, little endian, version 1
-  elf.writeUInt16LE(2, 16); // an executable
-  elf.writeUInt16LE(machine.number, 18);
-  elf.writeUInt32LE(1, 20);
-  elf.writeBigUInt64LE(LOAD_ADDRESS + BigInt(start), 24); // the entry
-  elf.writeBigUInt64LE(BigInt(ELF_HEADER), 32);
-  elf.writeUInt16LE(ELF_HEADER, 52);
-  elf.writeUInt16LE(PROGRAM_HEADER, 54);
-  elf.writeUInt16LE(1, 56);
-  const segment = elf.subarray(ELF_HEADER);
-  segment.writeUInt32LE(1, 0); // PT_LOAD
-  segment.writeUInt32LE(5, 4); // readable, executable
-  segment.writeBigUInt64LE(LOAD_ADDRESS, 16);
-  segment.writeBigUInt64LE(LOAD_ADDRESS, 24);
-  segment.writeBigUInt64LE(BigInt(elf.length), 32);
-  segment.writeBigUInt64LE(BigInt(elf.length), 40);
-  segment.writeBigUInt64LE(0x10000n, 48); // the largest page there is
-  elf.set(code, start);
-  return elf;
-}
-
-/** The first word of each line that is no label. */
-function assemble(listing: string): Buffer {
-  const words = listing.split('\n').map((line) => line.trim().split(' ')[0] ?? '');
-  return Buffer.from(words.filter((word) => !word.endsWith(':')).join(''), 'hex');
+/** The whole executable. @param arch as process.arch */
+export function reaperProgram(arch?: string): Buffer {
+  return executable(LISTINGS, undefined, arch);
 }

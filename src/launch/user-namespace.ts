@@ -1,32 +1,18 @@
 /**
  * Containers in a user namespace of their own. Node cannot enter one, having threads: unshare(1) makes it, and the
- * init process starts inside. Layers stay as they are on disk; idmapped mounts shift their owners.
+ * init process starts inside.
  */
-import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
-import { TslayerError } from '../errors.ts';
-import type { Mount } from '../mounts/mount.ts';
-import { performMounts } from '../mounts/perform.ts';
-import {
-  AT_RECURSIVE,
-  MNT_DETACH,
-  MOUNT_ATTR_IDMAP,
-  OPEN_TREE_CLONE,
-  openTree,
-  setMountAttributes,
-  UMOUNT_NOFOLLOW,
-  umount,
-} from '../sys/mount-api.ts';
-import type { ContainerPaths } from './container-store.ts';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { STUB_SOCKET } from '../sys/remote/stub.ts';
 import { findProgram } from './programs.ts';
-import { CHANNEL_FD } from './protocol.ts';
-import type { ContainerSpec, IdRange, MountSpec, UserMapping } from './spec.ts';
+import type { IdRange, UserMapping } from './spec.ts';
 
 /**
  * Its first child is PID 1. The shell outlives it, to tell how it ended as 128+N, which unshare --fork cannot. It
  * closes the socket, whose end says that the program was executed; in the background, standard input would be
  * /dev/null.
  */
-const AS_FIRST_CHILD = `exec 9<&0; "$@" <&9 9<&- & exec ${CHANNEL_FD}>&- 9<&-; wait $!; exit $?`;
+const AS_FIRST_CHILD = `exec 9<&0; "$@" <&9 9<&- & exec ${STUB_SOCKET}>&- 9<&-; wait $!; exit $?`;
 
 /**
  * A command that runs `program` in a new user namespace, and with `newPid` as PID 1 of a new PID namespace that
@@ -69,74 +55,4 @@ export function writeMappings(pid: number, { uids, gids }: UserMapping): void {
     ranges.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join('');
   writeFileSync(`/proc/${pid}/uid_map`, lines(uids));
   writeFileSync(`/proc/${pid}/gid_map`, lines(gids));
-}
-
-export interface MountPaths extends Pick<ContainerPaths, 'rootfs' | 'files'> {
-  readonly stages: string;
-}
-
-/**
- * The rootfs and the binds as detached mounts, made with the host's privilege, owners shifted to the user namespace
- * of `pid`. The caller closes them.
- */
-export function openContainerMounts(spec: ContainerSpec, paths: MountPaths, pid: number): number[] {
-  const namespace = `/proc/${pid}/ns/user`;
-  const opened: number[] = [];
-  try {
-    opened.push(openRootfs(spec.rootfs.mounts, paths, namespace));
-    for (const each of spec.mounts) if (isBind(each)) opened.push(openBind(each, paths, namespace));
-    return opened;
-  } catch (error) {
-    for (const fd of opened) closeSync(fd);
-    throw error;
-  }
-}
-
-function isBind({ type }: MountSpec): boolean {
-  return type === 'bind' || type === 'file';
-}
-
-/** Attached on the host for as long as it takes to copy it. */
-function openRootfs(mounts: readonly Mount[], paths: MountPaths, namespace: string): number {
-  performMounts(shiftMounts(mounts, namespace), paths.rootfs, { scratch: paths.files, stages: paths.stages });
-  try {
-    return openTree(paths.rootfs, OPEN_TREE_CLONE | AT_RECURSIVE);
-  } finally {
-    umount(paths.rootfs, MNT_DETACH | UMOUNT_NOFOLLOW);
-  }
-}
-
-/** Drivers leave room for the namespace; a plain bind mount is shifted by itself. */
-export function shiftMounts(mounts: readonly Mount[], namespace: string): Mount[] {
-  const isShift = (option: string): boolean => option.startsWith('idmap=');
-  const option = `idmap=${namespace}`;
-  const [only] = mounts;
-  if (mounts.some(({ options }) => options.some(isShift))) {
-    return mounts.map((mount) => ({ ...mount, options: mount.options.map((each) => (isShift(each) ? option : each)) }));
-  }
-  if (mounts.length === 1 && only?.type === 'bind') return [{ ...only, options: [...only.options, option] }];
-  throw new TslayerError('UNSUPPORTED', "this store's driver has no mounts that a user namespace can use", {
-    hint: 'use the driver erofs, overlayfs or vfs, or run with --userns host',
-  });
-}
-
-function openBind(spec: MountSpec, paths: MountPaths, namespace: string): number {
-  const source = spec.type === 'file' ? `${paths.files}/${spec.source}` : spec.source;
-  const fd = openTree(source, OPEN_TREE_CLONE | (spec.options.includes('rbind') ? AT_RECURSIVE : 0));
-  try {
-    if (spec.options.includes('idmap')) shift(fd, namespace);
-    return fd;
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-}
-
-function shift(fd: number, namespace: string): void {
-  const userNamespaceFd = openSync(namespace, 'r');
-  try {
-    setMountAttributes(fd, { set: MOUNT_ATTR_IDMAP, userNamespaceFd });
-  } finally {
-    closeSync(userNamespaceFd);
-  }
 }

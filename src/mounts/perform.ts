@@ -36,36 +36,67 @@ export interface PerformOptions {
  *   NOT_FOUND for a layer that is not there, UNSUPPORTED or FAILED for the rest.
  */
 export function performMounts(mounts: readonly Mount[], target: string, options: PerformOptions = {}): void {
+  tryBoth(mounts, target, options, (kernel) => performOn(kernel, mounts, target, options));
+}
+
+/**
+ * The same as one detached mount, whose descriptor the caller attaches, in another mount namespace perhaps, and
+ * closes. Undefined where the kernel, or a list of several mounts, needs a place to mount on.
+ */
+export function openDetachedMounts(mounts: readonly Mount[], options: PerformOptions = {}): number | undefined {
+  const last = mounts.at(-1);
+  const kernel = { ...kernelFeatures(), ...options.kernel };
+  const single = mounts.every((mount) => (mount.stage === undefined) === (mount === last));
+  if (last === undefined || !single || !byDescriptor(kernel, last)) return undefined;
+  return tryBoth(mounts, 'a container', options, (features) => openOver(features, mounts, options));
+}
+
+function openOver(kernel: KernelFeatures, mounts: readonly Mount[], options: PerformOptions): number {
+  using stages = openStages(kernel, options);
+  for (const mount of mounts) {
+    if (mount.stage === undefined) return openMount(stages.resolve(mount), stages.ownerFor(mount));
+    stages.add(mount.stage, stages.resolve(mount));
+  }
+  throw new Error('no mount over the stages');
+}
+
+/** With what the kernel is believed to take; and again when it shows that it does not. */
+function tryBoth<T>(
+  mounts: readonly Mount[],
+  target: string,
+  options: PerformOptions,
+  make: (kernel: KernelFeatures) => T,
+): T {
   throwIfAborted(options.signal);
   const path = mounts.find((mount) => mount.lock !== undefined)?.lock;
   using _lock = path === undefined ? undefined : lockSync(path);
   requireOwnUpper(mounts);
   const kernel = { ...kernelFeatures(), ...options.kernel };
   try {
-    performOn(kernel, mounts, target, options);
+    return make(kernel);
   } catch (error) {
     const staged = mounts.some((mount) => mount.stage !== undefined);
     // Before 6.15 overlayfs refuses a layer on a mount that is attached nowhere, as EINVAL like much else.
     if (!(staged && kernel.detachedLayers && hasErrno(error, 'EINVAL'))) throw describe(error, mounts, target);
     try {
-      performOn({ ...kernel, detachedLayers: false }, mounts, target, options);
+      const made = make({ ...kernel, detachedLayers: false });
+      refusesDetachedLayers();
+      return made;
     } catch (again) {
       throw describe(again, mounts, target);
     }
-    refusesDetachedLayers();
   }
 }
 
 function performOn(kernel: KernelFeatures, mounts: readonly Mount[], target: string, options: PerformOptions): void {
-  const scratch = options.scratch ?? tmpdir();
-  using stages = new Stages({ shared: options.stages, scratch, detached: kernel.detachedLayers });
+  using stages = openStages(kernel, options);
   let made = false;
   try {
     for (const mount of mounts) {
       throwIfAborted(options.signal);
       if (mount.stage !== undefined) stages.add(mount.stage, stages.resolve(mount));
       else {
-        performOne(kernel, mount, stages, target, scratch);
+        performOne(kernel, mount, stages, target, scratchOf(options));
         made = true;
       }
     }
@@ -73,6 +104,12 @@ function performOn(kernel: KernelFeatures, mounts: readonly Mount[], target: str
     if (made) umount(target, MNT_DETACH | UMOUNT_NOFOLLOW);
     throw error;
   }
+}
+
+const scratchOf = ({ scratch }: PerformOptions): string => scratch ?? tmpdir();
+
+function openStages(kernel: KernelFeatures, options: PerformOptions): Stages {
+  return new Stages({ shared: options.stages, scratch: scratchOf(options), detached: kernel.detachedLayers });
 }
 
 function performOne(kernel: KernelFeatures, mount: Mount, stages: Stages, target: string, scratch: string): void {

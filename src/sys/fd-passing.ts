@@ -4,17 +4,19 @@ import { addressOf } from './memory.ts';
 
 const cSocketpair = native('int', 'socketpair', ['int', 'int', 'int', 'bytes']);
 const cSendmsg = native('long', 'sendmsg', ['int', 'bytes', 'int']);
+const cSetsockopt = native('int', 'setsockopt', ['int', 'int', 'int', 'bytes', 'uint']);
 const cRecvmsg = native('long', 'recvmsg', ['int', 'bytes', 'int']);
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
+const SO_RCVTIMEO = 20;
 const SCM_RIGHTS = 1;
 const MSG_CMSG_CLOEXEC = 0x40000000;
 const MSG_NOSIGNAL = 0x4000;
-/** The kernel's own limit, SCM_MAX_FD. */
-const MAX_FDS = 253;
+/** The kernel's own limit for one message, SCM_MAX_FD. */
+export const MAX_FDS = 253;
 
 // One block: struct msghdr (56 bytes), its struct iovec (16), then the control area.
 const IOVEC = 56;
@@ -27,6 +29,12 @@ export function socketPair(): [number, number] {
   const pair = new Int32Array(2);
   check(cSocketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, new Uint8Array(pair.buffer)), 'socketpair');
   return [pair[0]!, pair[1]!];
+}
+
+/** Reading from the socket fails with EAGAIN when nothing has come for so long. */
+export function setReceiveTimeout(socket: number, seconds: number): void {
+  const timeval = new BigInt64Array([BigInt(seconds), 0n]);
+  check(cSetsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, new Uint8Array(timeval.buffer), timeval.byteLength), 'setsockopt');
 }
 
 /** A message of one buffer with room for `fds` descriptors. */

@@ -4,7 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TslayerError } from '../../errors.ts';
 import { hasErrno } from '../../sys/libc.ts';
-import type { Placement } from '../protocol.ts';
+import type { CgroupBind } from '../init/mounts.ts';
 import type { ContainerSpec } from '../spec.ts';
 import { killAll, readCgroup, readKeys, readNumber, removeCgroup, writeCgroup } from './files.ts';
 import { findHierarchies, type Hierarchy } from './hierarchies.ts';
@@ -53,7 +53,7 @@ export class ContainerCgroups {
   }
 
   /** As the init process binds them into the container. */
-  get binds(): Placement['cgroups'] {
+  get binds(): readonly CgroupBind[] {
     const [only] = this.places;
     if (this.places.length === 1 && only?.hierarchy.version === 2) return [{ directory: only.directory }];
     return this.places.map(({ hierarchy, directory }) => ({ name: basename(hierarchy.mountpoint), directory }));

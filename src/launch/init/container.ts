@@ -1,112 +1,75 @@
-/** From the host's file system into the container's: everything between new namespaces and the program's own start. */
-import { closeSync } from 'node:fs';
+/**
+ * The init process's way from the host's file system into the container's: everything between new namespaces and the
+ * program's own start.
+ */
 import { constants } from 'node:os';
-import { kernelFeatures } from '../../mounts/kernel.ts';
-import { performMounts } from '../../mounts/perform.ts';
-import { attachMount, MNT_DETACH, MS_REC, MS_SLAVE, mount, pivotRoot, umount } from '../../sys/mount-api.ts';
-import {
-  CLONE_NEWIPC,
-  CLONE_NEWNET,
-  CLONE_NEWNS,
-  CLONE_NEWUTS,
-  chdir,
-  fchdir,
-  sethostname,
-  umask,
-  unshare,
-} from '../../sys/namespaces.ts';
-import { bringUp } from '../../sys/network.ts';
-import { setIds, setParentDeathSignal } from '../../sys/process.ts';
-import type { ContainerTask } from '../protocol.ts';
-import type { MountSpec } from '../spec.ts';
-import { receivePlacement } from './channel.ts';
+import { MNT_DETACH, MS_REC, MS_SLAVE } from '../../sys/mount-api.ts';
+import { CLONE_NEWNS } from '../../sys/namespaces.ts';
+import type { RemoteProcess } from '../../sys/remote/process.ts';
+import type { ContainerSpec } from '../spec.ts';
 import { makeDevices } from './devices.ts';
 import { maskPaths, protectPaths } from './hide.ts';
-import { makeReadOnly, mountCgroups, performMount } from './mounts.ts';
+import { type CgroupBind, makeReadOnly, performMount } from './mounts.ts';
 import { enterNamespaces, hasNew } from './namespaces.ts';
 import { Rootfs } from './rootfs.ts';
 
-/** While nothing is known but that a usual container will be asked for; enterContainer finds them done. */
-export function prepareUsualNamespaces(): void {
-  unshare(CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET);
-  bringUp('lo');
-  kernelFeatures();
+/** Where the parts of a container come from. */
+export interface ContainerParts {
+  /** An empty directory where the rootfs is put together, in the init process's own mount namespace. */
+  readonly rootfsDirectory: string;
+  /** Holds the generated files: hosts, hostname, resolv.conf. */
+  readonly filesDirectory: string;
+  /** The rootfs, a detached mount that the init process has open; undefined: it is mounted at its directory already. */
+  readonly rootfs: number | undefined;
+  /** Likewise each bind of `spec.mounts`, where the init process cannot make it itself. */
+  readonly binds: readonly number[] | undefined;
+  readonly cgroups: readonly CgroupBind[];
 }
 
-/**
- * @param passed detached mounts that came with the task: the rootfs, then the binds
- * @param prepared prepareUsualNamespaces was called
- * @returns open files of the container's cgroups
- */
-export function enterContainer(task: ContainerTask, passed: readonly number[], prepared: boolean): readonly number[] {
-  const { spec } = task;
-  unshare(CLONE_NEWNS);
+export function enterContainer(init: RemoteProcess, spec: ContainerSpec, parts: ContainerParts): void {
+  init.unshare(CLONE_NEWNS);
   // Slave: what the host unmounts goes away here too, and nothing done here shows on the host.
-  mount('', '/', '', MS_SLAVE | MS_REC);
-  const [rootfsMount, ...binds] = passed;
-  if (rootfsMount === undefined) {
-    performMounts(spec.rootfs.mounts, task.rootfsDirectory, { scratch: task.filesDirectory, stages: task.stages });
-  } else attachMount(rootfsMount, task.rootfsDirectory);
-  using root = new Rootfs(task.rootfsDirectory);
-  if (spec.userNamespace) becomeMappedRoot();
-  if (!prepared) enterOtherNamespaces(spec);
-  if (hasNew(spec.namespaces, 'uts')) sethostname(spec.hostname);
-  const cgroupFiles = furnish(root, task, rootfsMount === undefined ? undefined : binds);
+  init.mount('', '/', '', MS_SLAVE | MS_REC);
+  if (parts.rootfs !== undefined) init.attachMount(parts.rootfs, parts.rootfsDirectory);
+  using root = new Rootfs(init, parts.rootfsDirectory);
+  if (spec.userNamespace) becomeMappedRoot(init);
+  enterNamespaces(init, spec.namespaces, spec.userNamespace !== undefined);
+  if (hasNew(spec.namespaces, 'network')) init.bringUp('lo');
+  if (hasNew(spec.namespaces, 'uts')) init.sethostname(spec.hostname);
+  furnish(root, spec, parts);
   pivot(root);
-  return cgroupFiles;
-}
-
-function enterOtherNamespaces({ namespaces, userNamespace }: ContainerTask['spec']): void {
-  enterNamespaces(namespaces, userNamespace !== undefined);
-  if (hasNew(namespaces, 'network')) bringUp('lo');
 }
 
 /**
  * From the host's root, which the user namespace does not know, to its own. Only the host's could reach the store's
  * directories; only its own can write to the rootfs.
  */
-function becomeMappedRoot(): void {
-  setIds(0, 0, []);
-  setParentDeathSignal(constants.signals.SIGKILL);
+function becomeMappedRoot(init: RemoteProcess): void {
+  init.setIds(0, 0, []);
+  init.setParentDeathSignal(constants.signals.SIGKILL);
 }
 
 /** Puts into the rootfs what every container needs, and hides what none may see. */
-function furnish(root: Rootfs, task: ContainerTask, passed: number[] | undefined): readonly number[] {
-  const { spec } = task;
-  const former = umask(0);
-  const context = { files: task.filesDirectory, passed };
-  const [cgroups, others] = deferCgroups(spec.mounts);
-  for (const each of others) {
+function furnish(root: Rootfs, spec: ContainerSpec, parts: ContainerParts): void {
+  const former = root.init.umask(0);
+  const passed = parts.binds && [...parts.binds];
+  const context = { files: parts.filesDirectory, passed, cgroups: parts.cgroups };
+  for (const each of spec.mounts) {
     performMount(root, each, context);
     // At once, before any volume could lie over it.
     if (each.destination === '/dev') makeDevices(root, spec.devices);
   }
-  makeWorkingDirectory(root, task.process.cwd);
+  makeWorkingDirectory(root, spec.process.cwd);
   protectPaths(root, spec.readonlyPaths);
   maskPaths(root, spec.maskedPaths);
-  const { message: placement, files } = receivePlacement();
-  for (const each of cgroups) mountCgroups(root, each, placement.cgroups);
   if (spec.rootfs.readOnly) makeReadOnly(root);
-  umask(former);
-  return files;
-}
-
-/** The cgroups are being made meanwhile, so they are mounted last; not, of course, over a volume of the user's. */
-function deferCgroups(mounts: readonly MountSpec[]): [cgroups: MountSpec[], others: MountSpec[]] {
-  const isHidden = ({ destination }: MountSpec): boolean =>
-    mounts.some((other) => other.type === 'bind' && isWithin(destination, other.destination));
-  const isCgroup = ({ type }: MountSpec): boolean => type === 'cgroup';
-  return [mounts.filter((mount) => isCgroup(mount) && !isHidden(mount)), mounts.filter((mount) => !isCgroup(mount))];
-}
-
-function isWithin(path: string, directory: string): boolean {
-  return path === directory || path.startsWith(`${directory}/`);
+  root.init.umask(former);
 }
 
 /** As docker does, for images that name one and do not bring it. */
 function makeWorkingDirectory(root: Rootfs, directory: string): void {
   try {
-    closeSync(root.ensure(directory, 'directory', 'follow'));
+    root.init.close(root.ensure(directory, 'directory', 'follow'));
   } catch {
     // Entering it, as the program's user, says what is wrong.
   }
@@ -114,8 +77,9 @@ function makeWorkingDirectory(root: Rootfs, directory: string): void {
 
 /** The rootfs becomes `/` and the host's tree goes away: pivot_root(".", "."), pivot_root(2). */
 function pivot(root: Rootfs): void {
-  fchdir(root.fd);
-  pivotRoot('.', '.');
-  umount('.', MNT_DETACH);
-  chdir('/');
+  const { init } = root;
+  init.fchdir(root.fd);
+  init.pivotRoot('.', '.');
+  init.unmount('.', MNT_DETACH);
+  init.chdir('/');
 }

@@ -1,10 +1,8 @@
 /** /dev: a file system of our own with the few devices that programs need, and links. */
-import { closeSync, fstatSync } from 'node:fs';
 import { posix } from 'node:path';
-import { chownAt, mknodAt, symlinkAt } from '../../sys/at.ts';
-import { majorOf, makedev, minorOf, S_IFBLK, S_IFCHR } from '../../sys/files.ts';
+import { makedev, S_IFBLK, S_IFCHR } from '../../sys/files.ts';
 import { hasErrno } from '../../sys/libc.ts';
-import { MS_BIND, mount } from '../../sys/mount-api.ts';
+import { MS_BIND } from '../../sys/mount-api.ts';
 import { LaunchError } from '../errors.ts';
 import type { DeviceSpec } from '../spec.ts';
 import { pathOf, type Rootfs } from './rootfs.ts';
@@ -17,46 +15,49 @@ const LINKS: readonly (readonly [string, string])[] = [
   ['pts/ptmx', 'ptmx'],
 ];
 
-/** Fills the /dev that was mounted. The caller's umask must be 0. */
+/** Fills the /dev that was mounted. The umask must be 0. */
 export function makeDevices(root: Rootfs, devices: readonly DeviceSpec[]): void {
-  for (const device of devices) makeDevice(root, device);
+  const { init } = root;
   const dev = root.open('/dev', 'refuse')!;
   try {
-    for (const [target, name] of LINKS) symlinkAt(target, dev, name);
-    if (has(root, '/proc/kcore')) symlinkAt('/proc/kcore', dev, 'core');
+    for (const device of devices) makeDevice(root, dev, device);
+    for (const [target, name] of LINKS) init.symlinkAt(target, dev, name);
+    if (has(root, '/proc/kcore')) init.symlinkAt('/proc/kcore', dev, 'core');
   } finally {
-    closeSync(dev);
+    init.close(dev);
   }
 }
 
 function has(root: Rootfs, path: string): boolean {
   const fd = root.open(path, 'refuse');
-  if (fd !== undefined) closeSync(fd);
+  if (fd !== undefined) root.init.close(fd);
   return fd !== undefined;
 }
 
-function makeDevice(root: Rootfs, device: DeviceSpec): void {
-  const parent = root.ensureParent(device.path, 'refuse');
+/** @param dev /dev, where most of them are */
+function makeDevice(root: Rootfs, dev: number, device: DeviceSpec): void {
+  const inDev = posix.dirname(device.path) === '/dev';
+  const parent = inDev ? dev : root.ensureParent(device.path, 'refuse');
   const name = posix.basename(device.path);
   try {
     const type = device.type === 'b' ? S_IFBLK : S_IFCHR;
-    mknodAt(parent, name, type | device.mode, makedev(device.major, device.minor));
-    if (device.uid !== 0 || device.gid !== 0) chownAt(parent, name, device.uid, device.gid);
+    root.init.mknodAt(parent, name, type | device.mode, makedev(device.major, device.minor));
+    if (device.uid !== 0 || device.gid !== 0) root.init.chownAt(parent, name, device.uid, device.gid);
   } catch (error) {
     // In a user namespace no device can be made: the host's own is bound instead.
     if (!hasErrno(error, 'EPERM')) throw error;
     bindDevice(root, device);
   } finally {
-    closeSync(parent);
+    if (!inDev) root.init.close(parent);
   }
 }
 
 function bindDevice(root: Rootfs, device: DeviceSpec): void {
   const target = root.ensure(device.path, 'file', 'refuse');
   try {
-    mount(device.source ?? device.path, pathOf(target), '', MS_BIND);
+    root.init.mount(device.source ?? device.path, pathOf(target), '', MS_BIND);
   } finally {
-    closeSync(target);
+    root.init.close(target);
   }
 }
 
@@ -64,9 +65,9 @@ function bindDevice(root: Rootfs, device: DeviceSpec): void {
 export function openNull(root: Rootfs): number {
   const fd = root.open('/dev/null', 'refuse');
   if (fd !== undefined) {
-    const { mode, rdev } = fstatSync(fd);
-    if ((mode & S_IFCHR) === S_IFCHR && majorOf(rdev) === 1 && minorOf(rdev) === 3) return fd;
-    closeSync(fd);
+    const { type, major, minor } = root.init.statFd(fd);
+    if (type === S_IFCHR && major === 1 && minor === 3) return fd;
+    root.init.close(fd);
   }
   throw new LaunchError(125, 'FAILED', '/dev/null in the container is no null device');
 }

@@ -1,9 +1,8 @@
 /** Performs a container's mounts inside its rootfs, each on a target that was resolved there first. */
-import { closeSync, fstatSync, statSync, symlinkSync } from 'node:fs';
 import { asTslayerError } from '../../errors.ts';
+import { S_IFDIR } from '../../sys/files.ts';
 import { hasErrno } from '../../sys/libc.ts';
 import {
-  attachMountAt,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
@@ -15,10 +14,9 @@ import {
   MS_RDONLY,
   MS_REC,
   MS_REMOUNT,
-  mount,
-  setMountAttributes,
 } from '../../sys/mount-api.ts';
-import type { Placement } from '../protocol.ts';
+import { ProcessGone } from '../../sys/remote/calls.ts';
+import type { RemoteProcess } from '../../sys/remote/process.ts';
 import type { MountSpec } from '../spec.ts';
 import { parseMountOptions } from './mount-options.ts';
 import { pathOf, type Rootfs, refuseProc } from './rootfs.ts';
@@ -30,16 +28,25 @@ const SYSTEM_TYPES = new Set(['proc', 'sysfs', 'devpts', 'mqueue']);
 export interface MountContext {
   /** Where the generated files are. */
   readonly files: string;
-  /** Detached mounts for the binds, in order; undefined: they are made here. */
+  /** Detached mounts for the binds, in order, open in the init process; undefined: it makes them itself. */
   readonly passed: number[] | undefined;
+  readonly cgroups: readonly CgroupBind[];
+}
+
+/** One of the container's own cgroups, to be bound below /sys/fs/cgroup. No name: the only one, of version 2. */
+export interface CgroupBind {
+  readonly name?: string;
+  readonly directory: string;
 }
 
 export function performMount(root: Rootfs, spec: MountSpec, context: MountContext): void {
   try {
-    if (!isBind(spec)) mountFileSystem(root, spec);
+    if (spec.type === 'cgroup') mountCgroups(root, spec, context.cgroups);
+    else if (!isBind(spec)) mountFileSystem(root, spec);
     else if (context.passed) bindPassed(root, spec, context.passed.shift());
     else bindPath(root, spec, context.files);
   } catch (error) {
+    if (error instanceof ProcessGone) throw error;
     throw asTslayerError(error, `cannot mount ${spec.source} at ${spec.destination}`);
   }
 }
@@ -52,109 +59,123 @@ export function isBind({ type }: MountSpec): boolean {
 function mountFileSystem(root: Rootfs, spec: MountSpec): void {
   const links = SYSTEM_TYPES.has(spec.type) || spec.destination === '/dev' ? 'refuse' : 'follow';
   const { flags, data, propagation } = parseMountOptions(spec.options);
-  withTarget(root.ensure(spec.destination, 'directory', links), (target) => {
-    if (links === 'follow') refuseProc(target, spec.destination);
+  withTarget(root.init, root.ensure(spec.destination, 'directory', links), (target) => {
+    if (links === 'follow') refuseProc(root.init, target, spec.destination);
     try {
-      mount(spec.source, pathOf(target), spec.type, flags, data);
+      root.init.mount(spec.source, pathOf(target), spec.type, flags, data);
     } catch (error) {
       // A user namespace may mount what tells of its own processes and network only. Of the host's, it sees what its
       // caller saw.
       if (!['sysfs', 'proc', 'mqueue'].includes(spec.type) || !hasErrno(error, 'EPERM')) throw error;
-      mount(spec.destination, pathOf(target), '', MS_BIND | MS_REC);
+      root.init.mount(spec.destination, pathOf(target), '', MS_BIND | MS_REC);
     }
   });
   if (propagation) setPropagation(root, spec.destination, propagation);
 }
 
-function withTarget(target: number, use: (target: number) => void): void {
+function withTarget(init: RemoteProcess, target: number, use: (target: number) => void): void {
   try {
     use(target);
   } finally {
-    closeSync(target);
+    init.close(target);
   }
 }
 
 function bindPath(root: Rootfs, spec: MountSpec, files: string): void {
   const source = spec.type === 'file' ? `${files}/${spec.source}` : spec.source;
-  const kind = statSync(source).isDirectory() ? 'directory' : 'file';
+  const kind = root.init.stat(source).type === S_IFDIR ? 'directory' : 'file';
   const { recursive } = parseMountOptions(spec.options);
-  withTarget(root.ensure(spec.destination, kind, 'follow'), (target) => {
-    refuseProc(target, spec.destination);
-    mount(source, pathOf(target), '', MS_BIND | (recursive ? MS_REC : 0));
+  withTarget(root.init, root.ensure(spec.destination, kind, 'follow'), (target) => {
+    refuseProc(root.init, target, spec.destination);
+    root.init.mount(source, pathOf(target), '', MS_BIND | (recursive ? MS_REC : 0));
   });
   adjustBind(root, spec);
 }
 
 function bindPassed(root: Rootfs, spec: MountSpec, mountFd: number | undefined): void {
   if (mountFd === undefined) throw new Error(`no mount was passed for ${spec.destination}`);
-  const kind = fstatSync(mountFd).isDirectory() ? 'directory' : 'file';
-  withTarget(root.ensure(spec.destination, kind, 'follow'), (target) => {
-    refuseProc(target, spec.destination);
-    attachMountAt(mountFd, target);
+  const kind = root.init.statFd(mountFd).type === S_IFDIR ? 'directory' : 'file';
+  withTarget(root.init, root.ensure(spec.destination, kind, 'follow'), (target) => {
+    refuseProc(root.init, target, spec.destination);
+    root.init.attachMountAt(mountFd, target);
   });
-  closeSync(mountFd);
+  root.init.close(mountFd);
   adjustBind(root, spec);
 }
 
 function adjustBind(root: Rootfs, spec: MountSpec): void {
   const { attributes, flags, recursive, propagation } = parseMountOptions(spec.options);
   if (propagation) setPropagation(root, spec.destination, propagation);
-  if (attributes) restrict(root, spec.destination, attributes, flags, recursive);
+  if (attributes) restrict(root, spec.destination, { attributes, flags, recursive });
 }
 
 function setPropagation(root: Rootfs, path: string, propagation: number): void {
-  withTarget(root.open(path, 'follow')!, (fd) => mount('', pathOf(fd), '', propagation));
+  withTarget(root.init, root.open(path, 'follow')!, (fd) => root.init.mount('', pathOf(fd), '', propagation));
 }
 
-/** Adds restrictions to a mount: by attributes, and on kernels before 5.12 by a remount. */
-export function restrict(root: Rootfs, path: string, attributes: number, flags: number, recursive: boolean): void {
-  withTarget(root.open(path, 'follow')!, (fd) => {
-    try {
-      setMountAttributes(fd, { set: attributes }, recursive);
-    } catch (error) {
-      if (!hasErrno(error, 'ENOSYS')) throw error;
-      mount('', pathOf(fd), '', MS_REMOUNT | MS_BIND | flags);
-    }
-  });
+/** What a mount is kept from: by attributes, and on kernels before 5.12 by a remount. */
+export interface Restrictions {
+  /** MOUNT_ATTR_* */
+  readonly attributes: number;
+  /** The same as MS_*. */
+  readonly flags: number;
+  readonly recursive?: boolean;
+}
+
+export function restrict(root: Rootfs, path: string, restrictions: Restrictions): void {
+  withTarget(root.init, root.open(path, 'follow')!, (fd) => restrictAt(root.init, fd, '', restrictions));
+}
+
+/** The mount on `name` in an open directory, or on the directory itself. */
+function restrictAt(init: RemoteProcess, directory: number, name: string, restrictions: Restrictions): void {
+  const { attributes, flags, recursive = false } = restrictions;
+  try {
+    init.setMountAttributes(directory, name, attributes, recursive);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOSYS')) throw error;
+    init.mount('', `${pathOf(directory)}/${name}`, '', MS_REMOUNT | MS_BIND | flags);
+  }
 }
 
 const CGROUP_FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC;
-const CGROUP_ATTRIBUTES = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY;
+const READ_ONLY: Restrictions = { attributes: MOUNT_ATTR_RDONLY, flags: MS_RDONLY };
+const CGROUP_RESTRICTIONS: Restrictions = {
+  attributes: MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_RDONLY,
+  flags: CGROUP_FLAGS | MS_RDONLY,
+};
 
 /**
  * The container's own cgroups, bound: from the cgroup namespace that is made later each looks like a hierarchy's
  * root. One nameless cgroup of version 2 takes the whole place.
  */
-export function mountCgroups(root: Rootfs, spec: MountSpec, cgroups: Placement['cgroups']): void {
+function mountCgroups(root: Rootfs, { destination }: MountSpec, cgroups: readonly CgroupBind[]): void {
+  const { init } = root;
   const [first] = cgroups;
   if (first === undefined) return;
-  const bind = (directory: string, path: string): void => {
-    withTarget(root.ensure(path, 'directory', 'refuse'), (fd) => mount(directory, pathOf(fd), '', MS_BIND));
-    restrict(root, path, CGROUP_ATTRIBUTES, CGROUP_FLAGS | MS_RDONLY, false);
-  };
-  if (first.name === undefined) {
-    bind(first.directory, spec.destination);
-    return;
-  }
-  withTarget(root.ensure(spec.destination, 'directory', 'refuse'), (fd) =>
-    mount('tmpfs', pathOf(fd), 'tmpfs', CGROUP_FLAGS, 'mode=755,size=64k'),
-  );
-  for (const { name, directory } of cgroups) {
-    bind(directory, `${spec.destination}/${name}`);
-    linkSubsystems(root, spec.destination, name!);
-  }
-  restrict(root, spec.destination, MOUNT_ATTR_RDONLY, CGROUP_FLAGS | MS_RDONLY, false);
+  withTarget(init, root.ensure(destination, 'directory', 'refuse'), (fd) => {
+    if (first.name === undefined) init.mount(first.directory, pathOf(fd), '', MS_BIND);
+    else init.mount('tmpfs', pathOf(fd), 'tmpfs', CGROUP_FLAGS, 'mode=755,size=64k');
+  });
+  if (first.name === undefined) restrict(root, destination, CGROUP_RESTRICTIONS);
+  else bindCgroups(root, destination, cgroups);
 }
 
-/** `cpu,cpuacct` is also reachable as `cpu` and as `cpuacct`, as programs expect. */
-function linkSubsystems(root: Rootfs, directory: string, name: string): void {
-  if (!name.includes(',')) return;
-  withTarget(root.open(directory, 'refuse')!, (fd) => {
-    for (const subsystem of name.split(',')) symlinkSync(name, `${pathOf(fd)}/${subsystem}`);
+/** Into the file system that was just mounted: our own and empty, so that names in it lead nowhere else. */
+function bindCgroups(root: Rootfs, destination: string, cgroups: readonly CgroupBind[]): void {
+  const { init } = root;
+  withTarget(init, root.open(destination, 'refuse')!, (fd) => {
+    for (const { name = '', directory } of cgroups) {
+      init.mkdirAt(fd, name, 0o755);
+      init.mount(directory, `${pathOf(fd)}/${name}`, '', MS_BIND);
+      restrictAt(init, fd, name, CGROUP_RESTRICTIONS);
+      // `cpu,cpuacct` is also reachable as `cpu` and as `cpuacct`, as programs expect.
+      if (name.includes(',')) for (const subsystem of name.split(',')) init.symlinkAt(name, fd, subsystem);
+    }
+    restrictAt(init, fd, '', { ...READ_ONLY, flags: CGROUP_FLAGS | MS_RDONLY });
   });
 }
 
 /** The whole rootfs read-only; what is mounted on it stays as it is. */
 export function makeReadOnly(root: Rootfs): void {
-  restrict(root, '/', MOUNT_ATTR_RDONLY, MS_RDONLY, false);
+  restrict(root, '/', READ_ONLY);
 }

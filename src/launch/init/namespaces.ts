@@ -1,7 +1,6 @@
 /** Gives the init process the namespaces that its container asked for, new or joined. */
-import { closeSync, openSync } from 'node:fs';
+import { O_RDONLY } from '../../sys/at.ts';
 import {
-  CLONE_FS,
   CLONE_NEWCGROUP,
   CLONE_NEWIPC,
   CLONE_NEWNET,
@@ -9,9 +8,8 @@ import {
   CLONE_NEWPID,
   CLONE_NEWUSER,
   CLONE_NEWUTS,
-  setns,
-  unshare,
 } from '../../sys/namespaces.ts';
+import type { RemoteProcess } from '../../sys/remote/process.ts';
 import type { NamespaceKind, NamespaceSpec } from '../spec.ts';
 
 const FLAGS: Readonly<Record<NamespaceKind, number>> = {
@@ -31,23 +29,24 @@ const FLAGS: Readonly<Record<NamespaceKind, number>> = {
 const EARLIER_OR_LATER: readonly NamespaceKind[] = ['mount', 'pid', 'user', 'cgroup'];
 
 /** @param bornIn the process was started in those that are joined by path */
-export function enterNamespaces(namespaces: readonly NamespaceSpec[], bornIn: boolean): void {
+export function enterNamespaces(init: RemoteProcess, namespaces: readonly NamespaceSpec[], bornIn: boolean): void {
   const here = namespaces.filter(({ type, path }) => !EARLIER_OR_LATER.includes(type) && !(bornIn && path));
   // By path first: the paths are the host's.
-  const joined = here.flatMap(({ type, path }) => (path === undefined ? [] : [{ type, fd: openSync(path, 'r') }]));
+  const joined = here.flatMap(({ type, path }) =>
+    path === undefined ? [] : [{ type, fd: init.open(path, O_RDONLY) }],
+  );
   for (const { type, fd } of joined) {
-    setns(fd, FLAGS[type]);
-    closeSync(fd);
+    init.setns(fd, FLAGS[type]);
+    init.close(fd);
   }
-  unshare(here.reduce((flags, { type, path }) => (path === undefined ? flags | FLAGS[type] : flags), 0));
+  init.unshare(here.reduce((flags, { type, path }) => (path === undefined ? flags | FLAGS[type] : flags), 0));
 }
 
-/** Into the namespaces of a running container, by the files that came with the task; the mount namespace last. */
-export function joinNamespaces(fds: readonly number[], kinds: readonly number[]): void {
-  unshare(CLONE_FS); // setns(CLONE_NEWNS) refuses a file-system context that threads share
-  for (const [i, fd] of fds.entries()) {
-    setns(fd, kinds[i]!);
-    closeSync(fd);
+/** Into the namespaces of a running container, by files that were passed; the mount namespace last. */
+export function joinNamespaces(init: RemoteProcess, files: readonly number[], kinds: readonly number[]): void {
+  for (const [i, file] of files.entries()) {
+    init.setns(file, kinds[i]!);
+    init.close(file);
   }
 }
 

@@ -1,81 +1,100 @@
 /** The last steps of the init process: it becomes the program. */
-import { accessSync, constants, openSync, statSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync } from 'node:fs';
+import type { CpuSet } from '../../sys/affinity.ts';
+import { O_RDONLY, O_WRONLY } from '../../sys/at.ts';
+import { S_IFREG } from '../../sys/files.ts';
 import { hasErrno } from '../../sys/libc.ts';
 import { executableInMemory } from '../../sys/memfd.ts';
-import { CLONE_NEWCGROUP, unshare } from '../../sys/namespaces.ts';
-import {
-  blockSignals,
-  closeOnExecFrom,
-  execve,
-  fexecve,
-  resetSignals,
-  setCloseOnExec,
-  setDumpable,
-} from '../../sys/process.ts';
-import { dup2 } from '../../sys/pty.ts';
-import { installFilter } from '../../sys/seccomp.ts';
+import { CLONE_NEWCGROUP } from '../../sys/namespaces.ts';
+import type { WindowSize } from '../../sys/pty.ts';
+import { ProcessGone } from '../../sys/remote/calls.ts';
+import type { RemoteProcess } from '../../sys/remote/process.ts';
 import { LaunchError } from '../errors.ts';
-import type { ProgramTask } from '../protocol.ts';
 import { reaperProgram } from '../reaper.ts';
-import { send, warn } from './channel.ts';
+import type { ProcessSpec } from '../spec.ts';
 import { assumeIdentity } from './identity.ts';
 import { setLimits } from './limits.ts';
 import { bindConsole, openTerminal } from './terminal.ts';
-import { resolveUser } from './user.ts';
+import { type ResolvedUser, resolveUser } from './user.ts';
 
 const DEFAULT_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
-export interface Entry {
-  /** Open cgroup files that take the process in by a `0`. */
+/** What starting any program needs, in a new container or in a running one. */
+export interface ProgramRequest {
+  readonly process: ProcessSpec;
+  /** A compiled filter. */
+  readonly filter: Uint8Array | undefined;
+  readonly windowSize: WindowSize | undefined;
+  /** Cgroup files, open in the init process, that take it in by a `0`. */
   readonly cgroupFiles: readonly number[];
   readonly newCgroupNamespace: boolean;
+  /** Where it may run from now on. */
+  readonly processors: CpuSet;
   /** The container's own, not a further one: its terminal is the console, and it may want an init. */
   readonly first: boolean;
+  readonly onWarning: (message: string) => void;
+  /** Takes the terminal's master, a descriptor of the init process that is closed afterwards. */
+  readonly onMaster: (master: number) => void;
 }
 
-export function becomeProgram(task: ProgramTask, entry: Entry): never {
-  const { process: spec } = task;
-  const user = resolveUser(spec.user, spec.additionalGroups, '/');
-  if (spec.terminal) {
-    const slave = openTerminal(user.uid, task.windowSize);
-    if (entry.first) bindConsole(slave);
-  }
-  if (!spec.terminal && !spec.stdin) dup2(openSync('/dev/null', 'r'), 0);
-  setLimits(spec.rlimits);
-  if (spec.oomScoreAdj !== undefined) setOomScore(spec.oomScoreAdj);
-  setDumpable(false);
-  joinCgroups(entry);
-  const filter = task.filter === undefined ? undefined : Buffer.from(task.filter, 'base64');
+/** @throws LaunchError what keeps it from becoming the program; ProcessGone */
+export function becomeProgram(init: RemoteProcess, request: ProgramRequest): void {
+  const { process: spec, filter, onWarning } = request;
+  const user = resolveUser(init, spec.user, spec.additionalGroups);
+  connectStreams(init, request, user);
+  setLimits(init, spec.rlimits, onWarning);
+  if (spec.oomScoreAdj !== undefined) setOomScore(init, spec.oomScoreAdj, onWarning);
+  init.setDumpable(false);
+  // Before a cpuset narrows them.
+  init.setProcessors(request.processors);
+  joinCgroups(init, request);
   // With no_new_privs any process may install a filter; without, only while it is privileged.
-  if (filter && !spec.noNewPrivileges) installFilter(filter);
-  assumeIdentity(spec, user);
-  enterDirectory(spec.cwd);
+  if (filter && !spec.noNewPrivileges) init.installFilter(filter);
+  assumeIdentity(init, spec, user, onWarning);
+  enterDirectory(init, spec.cwd);
   const env = spec.env.some((entry) => entry.startsWith('HOME=')) ? spec.env : [...spec.env, `HOME=${user.home}`];
-  const program = findProgram(spec.args[0] ?? '', searchPath(env));
-  resetSignals();
-  // A signal that came before the init is ready for it would be lost on PID 1.
-  if (entry.first && spec.init) blockSignals();
-  closeOnExecFrom(3);
-  for (const fd of [0, 1, 2]) setCloseOnExec(fd, false);
-  const init = spec.init && entry.first ? executableInMemory('init', reaperProgram()) : undefined;
-  send({ type: 'starting' });
-  if (filter && spec.noNewPrivileges) installFilter(filter);
-  return execute(() => {
-    if (init === undefined) return execve(program, spec.args, env);
-    return fexecve(init, ['init', program, ...spec.args], env);
-  }, program);
+  const program = findProgram(init, spec.args[0] ?? '', searchPath(env));
+  const reaper = request.first && spec.init ? passReaper(init) : undefined;
+  init.resetSignals();
+  // A signal that came before the reaper is ready for it would be lost on PID 1.
+  if (reaper !== undefined) init.blockSignals();
+  init.closeOnExecFrom(3);
+  for (const fd of [0, 1, 2]) init.keepOnExec(fd);
+  const last = spec.noNewPrivileges ? filter : undefined;
+  execute(program, () => {
+    if (reaper === undefined) init.become(program, spec.args, env, last);
+    else init.become(reaper, ['init', program, ...spec.args], env, last);
+  });
 }
 
-/** At the last moment: node's own memory and threads are not the container's to pay for. */
-function joinCgroups(entry: Entry): void {
-  for (const file of entry.cgroupFiles) writeSync(file, '0');
-  if (entry.newCgroupNamespace) unshare(CLONE_NEWCGROUP);
+function connectStreams(init: RemoteProcess, request: ProgramRequest, { uid }: ResolvedUser): void {
+  const { terminal, stdin } = request.process;
+  if (terminal) {
+    const slave = openTerminal(init, { uid, size: request.windowSize, onMaster: request.onMaster });
+    if (request.first) bindConsole(init, slave);
+  } else if (!stdin) init.duplicate(init.open('/dev/null', O_RDONLY), 0);
 }
 
-function execute(exec: () => never, program: string): never {
+/** Last of all that others set up: what was done so far is not the container's to pay for. */
+function joinCgroups(init: RemoteProcess, { cgroupFiles, newCgroupNamespace }: ProgramRequest): void {
+  for (const file of cgroupFiles) init.write(file, '0');
+  if (newCgroupNamespace) init.unshare(CLONE_NEWCGROUP);
+}
+
+function passReaper(init: RemoteProcess): number {
+  const file = executableInMemory('init', reaperProgram());
   try {
-    return exec();
+    return init.pass([file])[0]!;
+  } finally {
+    closeSync(file);
+  }
+}
+
+function execute(program: string, exec: () => void): void {
+  try {
+    exec();
   } catch (error) {
+    if (error instanceof ProcessGone) throw error;
     const missing = hasErrno(error, 'ENOENT');
     const why = error instanceof Error ? error.message : String(error);
     throw new LaunchError(missing ? 127 : 126, missing ? 'NOT_FOUND' : 'DENIED', `cannot execute ${program}: ${why}`, {
@@ -90,7 +109,7 @@ function searchPath(env: readonly string[]): string {
 }
 
 /** As execvp(3) looks for it, as the container's user. */
-function findProgram(name: string, path: string): string {
+function findProgram(init: RemoteProcess, name: string, path: string): string {
   if (name === '')
     throw new LaunchError(125, 'INVALID_ARGUMENT', 'there is no program to run', {
       hint: 'the image names none: say one after the reference',
@@ -99,10 +118,11 @@ function findProgram(name: string, path: string): string {
   let denied: string | undefined;
   for (const candidate of candidates) {
     try {
-      accessSync(candidate, constants.X_OK);
-      if (statSync(candidate).isFile()) return candidate;
+      init.requireExecutable(candidate);
+      if (init.stat(candidate).type === S_IFREG) return candidate;
       denied ??= candidate;
     } catch (error) {
+      if (error instanceof ProcessGone) throw error;
       if (hasErrno(error, 'EACCES')) denied ??= candidate;
     }
   }
@@ -114,30 +134,26 @@ function findProgram(name: string, path: string): string {
  * A directory reached through a leaked descriptor lies outside the root (CVE-2024-21626): the kernel then calls the
  * current directory `(unreachable)/…`, and C libraries know none.
  */
-function enterDirectory(directory: string): void {
+function enterDirectory(init: RemoteProcess, directory: string): void {
   try {
-    process.chdir(directory);
+    init.chdir(directory);
   } catch (cause) {
+    if (cause instanceof ProcessGone) throw cause;
     throw new LaunchError(126, 'DENIED', `cannot enter the working directory ${directory}`, { cause });
   }
-  if (!currentDirectory()?.startsWith('/')) {
+  if (!init.currentDirectory()?.startsWith('/')) {
     throw new LaunchError(125, 'UNSAFE_LAYER', `the working directory ${directory} leads out of the container`);
   }
 }
 
-function currentDirectory(): string | undefined {
+function setOomScore(init: RemoteProcess, score: number, warn: (message: string) => void): void {
+  const file = init.open('/proc/self/oom_score_adj', O_WRONLY);
   try {
-    return process.cwd();
-  } catch {
-    return undefined;
-  }
-}
-
-function setOomScore(score: number): void {
-  try {
-    writeFileSync('/proc/self/oom_score_adj', String(score));
+    init.write(file, String(score));
   } catch (error) {
     if (!hasErrno(error, 'EACCES', 'EPERM')) throw error;
     warn('the OOM score could not be lowered: that takes CAP_SYS_RESOURCE');
+  } finally {
+    init.close(file);
   }
 }

@@ -2,31 +2,33 @@
  * Paths inside a root file system that nobody vouches for. The kernel resolves them (openat2(2), RESOLVE_IN_ROOT):
  * `..` and absolute symbolic links stay inside. What was resolved is then used by descriptor, never by name again.
  */
-import { closeSync, openSync, statfsSync } from 'node:fs';
 import { posix } from 'node:path';
-import { mkdirAt, mknodAt, O_DIRECTORY, O_PATH } from '../../sys/at.ts';
-import { openat2, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, S_IFREG } from '../../sys/files.ts';
+import { O_DIRECTORY, O_PATH } from '../../sys/at.ts';
+import { RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, S_IFREG } from '../../sys/files.ts';
 import { hasErrno } from '../../sys/libc.ts';
+import type { RemoteProcess } from '../../sys/remote/process.ts';
 import { LaunchError } from '../errors.ts';
 
-const O_CLOEXEC = 0o2000000;
 const PROC_SUPER_MAGIC = 0x9fa0;
 
 /** Whether symbolic links on the way are followed (inside the root), or are an attack. */
 export type Links = 'follow' | 'refuse';
 
 export class Rootfs implements Disposable {
+  readonly init: RemoteProcess;
   readonly fd: number;
 
-  constructor(directory: string) {
-    this.fd = openSync(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+  /** @param init whose files, mounts and descriptors these are */
+  constructor(init: RemoteProcess, directory: string) {
+    this.init = init;
+    this.fd = init.open(directory, O_PATH | O_DIRECTORY);
   }
 
   /** A descriptor (O_PATH unless told otherwise) of what lies at the path; undefined when nothing does. */
   open(path: string, links: Links, flags: number = O_PATH): number | undefined {
     const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | (links === 'refuse' ? RESOLVE_NO_SYMLINKS : 0);
     try {
-      return openat2(this.fd, path, flags | O_CLOEXEC, resolve);
+      return this.init.openat2(this.fd, path, flags, resolve);
     } catch (error) {
       if (hasErrno(error, 'ENOENT')) return undefined;
       if (hasErrno(error, 'ELOOP')) {
@@ -43,12 +45,12 @@ export class Rootfs implements Disposable {
     const parent = this.ensureParent(path, links);
     const name = posix.basename(path);
     try {
-      if (kind === 'directory') mkdirAt(parent, name, 0o755);
-      else mknodAt(parent, name, S_IFREG | 0o644, 0n);
+      if (kind === 'directory') this.init.mkdirAt(parent, name, 0o755);
+      else this.init.mknodAt(parent, name, S_IFREG | 0o644, 0n);
     } catch (error) {
       if (!hasErrno(error, 'EEXIST')) throw error; // EEXIST: another container of the same directory was quicker.
     } finally {
-      closeSync(parent);
+      this.init.close(parent);
     }
     const made = this.open(path, links);
     if (made !== undefined) return made;
@@ -62,18 +64,18 @@ export class Rootfs implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    closeSync(this.fd);
+    this.init.close(this.fd);
   }
 }
 
-/** The name of an open file that mount(2) and others take. Needs a /proc. */
+/** The name that mount(2) takes for a file that the init process has open. Needs a /proc. */
 export function pathOf(fd: number): string {
   return `/proc/self/fd/${fd}`;
 }
 
 /** A mount over a part of /proc could feign what programs trust there (CVE-2019-16884). */
-export function refuseProc(fd: number, path: string): void {
-  if (statfsSync(pathOf(fd)).type === PROC_SUPER_MAGIC) {
+export function refuseProc(init: RemoteProcess, fd: number, path: string): void {
+  if (init.fileSystemOf(fd) === PROC_SUPER_MAGIC) {
     throw new LaunchError(125, 'INVALID_ARGUMENT', `${path} lies in /proc: nothing may be mounted there`);
   }
 }

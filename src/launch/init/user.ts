@@ -2,11 +2,15 @@
  * `--user` by name, from the rootfs's own /etc/passwd and /etc/group. They belong to the image: opened without
  * leaving the rootfs, regular files only, no more than a megabyte (CVE-2024-9676), ids in range (CVE-2024-40635).
  */
-import { closeSync, fstatSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { O_NONBLOCK, O_RDONLY } from '../../sys/at.ts';
+import { openat2, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, S_IFREG } from '../../sys/files.ts';
+import { hasErrno } from '../../sys/libc.ts';
+import type { RemoteProcess } from '../../sys/remote/process.ts';
 import { LaunchError } from '../errors.ts';
 import { Rootfs } from './rootfs.ts';
 
+const O_CLOEXEC = 0o2000000;
 const MAX_BYTES = 1024 * 1024;
 /** The kernel's ids are 32 bits and -1 means "no change"; above 2^31 - 1 programs disagree about the sign. */
 const MAX_ID = 2 ** 31 - 1;
@@ -33,9 +37,15 @@ interface Group {
 }
 
 /** `user`: docker's `name|uid[:group|gid]`. A number need not be in the files, a name must. */
-export function resolveUser(user: string, additionalGroups: readonly string[], directory: string): ResolvedUser {
-  using root = new Rootfs(directory);
+export function resolveUser(init: RemoteProcess, user: string, additionalGroups: readonly string[]): ResolvedUser {
+  using root = new Rootfs(init, '/');
   return findUser(user, additionalGroups, readText(root, '/etc/passwd'), readText(root, '/etc/group'));
+}
+
+/** The same for a rootfs that is mounted in a directory. */
+export function resolveUserIn(directory: string, user: string, additionalGroups: readonly string[]): ResolvedUser {
+  const [passwd, group] = [readTextIn(directory, '/etc/passwd'), readTextIn(directory, '/etc/group')];
+  return findUser(user, additionalGroups, passwd, group);
 }
 
 /** The pure part, over the files' texts. */
@@ -108,16 +118,35 @@ function readText(root: Rootfs, path: string): string {
   const fd = root.open(path, 'follow', O_RDONLY | O_NONBLOCK);
   if (fd === undefined) return '';
   try {
-    const stat = fstatSync(fd);
-    if (!stat.isFile() || stat.size > MAX_BYTES) {
-      throw new LaunchError(
-        125,
-        'UNSAFE_LAYER',
-        `the image's ${path} is no regular file of at most ${MAX_BYTES} bytes`,
-      );
-    }
-    return readFileSync(fd, 'utf8');
+    const { type, size } = root.init.statFd(fd);
+    requireFit(path, type === S_IFREG, size);
+    return root.init.read(fd).toString();
   } finally {
-    closeSync(fd);
+    root.init.close(fd);
   }
+}
+
+/** The same in a directory of the caller's own. */
+function readTextIn(directory: string, path: string): string {
+  const root = openSync(directory, 'r');
+  try {
+    const fd = openat2(root, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
+    try {
+      const stat = fstatSync(fd);
+      requireFit(path, stat.isFile(), stat.size);
+      return readFileSync(fd, 'utf8');
+    } finally {
+      closeSync(fd);
+    }
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return '';
+    throw error;
+  } finally {
+    closeSync(root);
+  }
+}
+
+function requireFit(path: string, isFile: boolean, size: number): void {
+  if (isFile && size <= MAX_BYTES) return;
+  throw new LaunchError(125, 'UNSAFE_LAYER', `the image's ${path} is no regular file of at most ${MAX_BYTES} bytes`);
 }

@@ -3,14 +3,14 @@ import { type CapabilityName, capabilityMask, DEFAULT_CAPABILITIES } from '../ca
 import { DEFAULT_FILTERS } from './default-filters.ts';
 import type { SeccompProfile } from './profile.ts';
 
-/** A program for seccomp(2), base64. */
+/** A program for seccomp(2). */
 export async function filterFor(
   seccomp: SeccompProfile | 'default',
   capabilities: readonly CapabilityName[],
-): Promise<string> {
+): Promise<Buffer> {
   const usual = seccomp === 'default' && capabilityMask(capabilities) === capabilityMask(DEFAULT_CAPABILITIES);
   const compiled = usual ? DEFAULT_FILTERS[process.arch] : undefined;
-  if (compiled !== undefined) return compiled;
+  if (compiled !== undefined) return Buffer.from(compiled, 'base64');
   const [{ compileProfile }, { profileOf }] = await Promise.all([import('./compile.ts'), import('./choose.ts')]);
-  return compileProfile(profileOf(seccomp, capabilities)).toString('base64');
+  return compileProfile(profileOf(seccomp, capabilities));
 }

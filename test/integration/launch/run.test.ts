@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { exitStatusOf, type RunOptions } from '../../../src/launch/index.ts';
+import { currentProcessor, ownProcessors, setProcessors } from '../../../src/sys/affinity.ts';
 import { LaunchKit } from '../../support/launch-kit.ts';
 import { program, requires, root } from '../../support/requires.ts';
 
@@ -43,6 +44,21 @@ describe('run', () => {
     for (const [options, shared] of switches) {
       const seen = await kit.sh(`readlink /proc/self/ns/${shared}`, options);
       assert.equal(seen.trim(), hostNamespace(shared), JSON.stringify(options));
+    }
+  });
+
+  test('may use the processors that its caller may use', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    const own = readFileSync('/proc/thread-self/status', 'utf8');
+    assert.equal(field(await kit.sh('cat /proc/self/status'), 'Cpus_allowed'), field(own, 'Cpus_allowed'));
+    assert.equal(field(readFileSync('/proc/thread-self/status', 'utf8'), 'Cpus_allowed'), field(own, 'Cpus_allowed'));
+    const before = ownProcessors();
+    setProcessors(currentProcessor());
+    try {
+      const one = field(readFileSync('/proc/thread-self/status', 'utf8'), 'Cpus_allowed');
+      assert.equal(field(await kit.sh('cat /proc/self/status'), 'Cpus_allowed'), one);
+    } finally {
+      setProcessors(before);
     }
   });
 
@@ -241,21 +257,4 @@ describe('run', () => {
     controller.abort();
     assert.equal((await running.exited).exitCode, 137);
   });
-
-  test('a process that was booted and never used goes away', async (t) => {
-    if (!requires(t, root, program('busybox'))) return;
-    const booted = kit.launcher.boot({ stdio: ['ignore', 'ignore', 'ignore'] });
-    const { pid } = booted;
-    booted[Symbol.dispose]();
-    while (isAlive(pid)) await new Promise((resolve) => setTimeout(resolve, 5));
-  });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -108,6 +108,6 @@ describe('the init of 350 bytes', () => {
   }
 
   test('is not made for others', () => {
-    assert.throws(() => reaperProgram('mips'), /no init for mips/);
+    assert.throws(() => reaperProgram('mips'), /no program for mips/);
   });
 });
