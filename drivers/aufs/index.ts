@@ -10,14 +10,14 @@
  * the unmount and are no part of any layer. Hard links that are copied up by halves are flushed before an unmount
  * (src/mounts/aufs-links.ts), and before a look at what has changed.
  */
-import { mkdirSync, statfsSync } from 'node:fs';
+import { mkdirSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { extractionPlan } from '../../src/archive/extract/plan.ts';
 import type { SinkResult } from '../../src/archive/sink.ts';
 import { TslayerError } from '../../src/errors.ts';
-import { flushPseudoLinks, writableBranches } from '../../src/mounts/aufs-links.ts';
+import { branchesOf, flushPseudoLinks, writableBranches } from '../../src/mounts/aufs-links.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
-import { readMountInfo } from '../../src/mounts/mountinfo.ts';
+import { type MountInfo, readMountInfo } from '../../src/mounts/mountinfo.ts';
 import { openMounts } from '../../src/mounts/open.ts';
 import { aufsMarks, aufsSpelling } from '../changes/aufs.ts';
 import { changesOf } from '../changes/index.ts';
@@ -84,6 +84,7 @@ export class AufsDriver implements StorageDriver {
     try {
       const branch = join(draft.path, DIFF);
       mkdirSync(branch);
+      makeBooks(branch);
       dressRoot(branch, explicitRoot(this.#directories, parent, DIFF));
       draft.publish(false);
     } catch (error) {
@@ -152,9 +153,10 @@ export class AufsDriver implements StorageDriver {
   }
 
   async remove(id: LayerId): Promise<void> {
+    // AUFS' branches, a layer's as well as a snapshot's, are in no mount table.
     const branch = this.#directories.of(id, DIFF);
-    const user = readMountInfo().find((mount) => mount.type === 'aufs' && writableBranches(mount).includes(branch));
-    if (user) throw new TslayerError('IN_USE', `snapshot ${id} is mounted at ${user.mountPoint}`);
+    const user = aufsMountsNow().find((mount) => branchesOf(mount).some(({ path }) => path === branch));
+    if (user) throw new TslayerError('IN_USE', `layer ${id} is mounted at ${user.mountPoint}`);
     await this.#directories.remove(id);
     removeLooks(this.#directories, id);
   }
@@ -164,11 +166,22 @@ export class AufsDriver implements StorageDriver {
   }
 }
 
+/**
+ * What AUFS would make in a writable branch when it is first mounted, as it would: the branch's root would have a new
+ * time by that, and look changed though nobody has written to it.
+ */
+function makeBooks(branch: string): void {
+  writeFileSync(join(branch, '.wh..wh.aufs'), '', { mode: 0o444 });
+  for (const name of ['.wh..wh.orph', '.wh..wh.plnk']) mkdirSync(join(branch, name), { mode: 0o700 });
+}
+
 /** A name that only exists as a pseudo-link is not in the branch yet. */
 function flushWhereMounted(branch: string): void {
-  for (const mount of readMountInfo()) {
-    if (mount.type === 'aufs' && writableBranches(mount).includes(branch)) flushPseudoLinks(mount);
-  }
+  for (const mount of aufsMountsNow()) if (writableBranches(mount).includes(branch)) flushPseudoLinks(mount);
+}
+
+function aufsMountsNow(): MountInfo[] {
+  return readMountInfo().filter(({ type }) => type === 'aufs');
 }
 
 export const driver: DriverModule = {

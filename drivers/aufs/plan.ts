@@ -74,7 +74,9 @@ function takeFitting(branches: readonly string[], room: number, spell: (branch: 
 
 function checkBranches(branches: readonly string[], paths: readonly string[]): void {
   if (branches.length > MAX_BRANCHES) {
-    throw new TslayerError('UNSUPPORTED', `${branches.length} branches: AUFS mounts at most ${MAX_BRANCHES}`, {
+    const writable = paths[0] === '' ? 0 : 1;
+    const what = `${branches.length - writable} layers: AUFS mounts at most ${MAX_BRANCHES - writable}`;
+    throw new TslayerError('UNSUPPORTED', writable ? `${what} below a snapshot` : what, {
       hint: 'unpack this image with --driver overlayfs or --driver vfs',
     });
   }

@@ -22,7 +22,10 @@ async function checkMany(kit: Kit, count: number): Promise<void> {
   assert.equal(readFileSync(join(path, 'top'), 'utf8'), `${count - 1}`);
   assert.equal(readFileSync(join(path, 'd/0'), 'utf8'), '0');
   writeFileSync(join(path, 'd/0'), 'changed');
-  assert.deepEqual(await kit.changes(id, stack), ['~ d/0']);
+  const changes = await kit.changes(id, stack);
+  // Copying up may give the directories on the way a new time.
+  const written = changes.filter((line) => line !== '~ ' && line !== '~ d');
+  assert.deepEqual(written, ['~ d/0']);
   assert.equal((await kit.view(stack)).length, count + 3);
 }
 

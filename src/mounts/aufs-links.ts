@@ -33,15 +33,31 @@ export function flushPseudoLinks(mount: MountInfo, sysfs: string = SYSFS): numbe
   return flushed;
 }
 
+export interface Branch {
+  readonly path: string;
+  readonly writable: boolean;
+}
+
 /** Branches are not in the mount table but in sysfs, `PATH=rw` in one file each; the table has the union's id. */
-export function writableBranches(mount: MountInfo, sysfs: string = SYSFS): string[] {
+export function branchesOf(mount: MountInfo, sysfs: string = SYSFS): Branch[] {
   const id = mount.superOptions.find((option) => option.startsWith('si='))?.slice('si='.length);
   if (id === undefined) return [];
   const directory = join(sysfs, `si_${id}`);
   return namesIn(directory)
     .filter((name) => /^br\d+$/.test(name))
-    .map((name) => /^(.*)=rw[^=]*$/s.exec(readFileSync(join(directory, name), 'utf8').trim())?.[1])
-    .filter((path) => path !== undefined);
+    .flatMap((name) => branchFrom(readFileSync(join(directory, name), 'utf8').trim()));
+}
+
+/** `PATH=rw+icex`, `PATH=ro+wh`: a path holds no `=`, AUFS could not mount it. */
+function branchFrom(text: string): Branch[] {
+  const [, path, access] = /^(.*)=(r[orw])[^=]*$/s.exec(text) ?? [];
+  return path === undefined ? [] : [{ path, writable: access === 'rw' }];
+}
+
+export function writableBranches(mount: MountInfo, sysfs: string = SYSFS): string[] {
+  return branchesOf(mount, sysfs)
+    .filter(({ writable }) => writable)
+    .map(({ path }) => path);
 }
 
 function listedInodes(branch: string): bigint[] {

@@ -30,6 +30,8 @@ export function unmount(target: string, options: UnmountOptions = {}): boolean {
   const found = findMount(path);
   if (!found) return false;
   try {
+    // Also before it is detached: nobody can reach it to do so when its last user is gone.
+    if (found.type === 'aufs') flushPseudoLinks(found);
     if (options.detach) umount(path, MNT_DETACH | UMOUNT_NOFOLLOW);
     else unmountFound(path, found);
   } catch (error) {
@@ -44,7 +46,6 @@ export function unmount(target: string, options: UnmountOptions = {}): boolean {
 }
 
 function unmountFound(path: string, found: MountInfo): void {
-  if (found.type === 'aufs') flushPseudoLinks(found);
   for (let tries = found.type === 'aufs' ? AUFS_TRIES : 1; ; tries--) {
     try {
       umount(path);

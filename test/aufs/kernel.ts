@@ -18,6 +18,7 @@ import { closeUnpacker, Kit } from '../../drivers/conformance/kit.ts';
 import { writableBranches } from '../../src/mounts/aufs-links.ts';
 import { readMountInfo } from '../../src/mounts/mountinfo.ts';
 import { performMounts } from '../../src/mounts/perform.ts';
+import { unmount } from '../../src/mounts/unmount.ts';
 
 describe('AUFS', () => {
   after(closeUnpacker);
@@ -89,6 +90,24 @@ describe('AUFS', () => {
     const stack = await kit.stack([file('a')]);
     const { id } = await kit.work(stack);
     await assert.rejects(kit.mount(id, stack), { code: 'IN_USE' });
+  });
+
+  test('a layer that a union shows is not removed, though no mount table names it', async () => {
+    await using kit = await Kit.open(driver);
+    const stack = await kit.stack([file('a', 'x')], [file('b', 'x')]);
+    const { id, path } = await kit.work(stack);
+    for (const used of [...stack, id]) await assert.rejects(kit.driver.remove(used), { code: 'IN_USE' });
+    assert.equal(readFileSync(join(path, 'a'), 'utf8'), 'x');
+  });
+
+  test('a pseudo-link is whole after a union was detached', async () => {
+    await using kit = await Kit.open(driver);
+    const stack = await kit.stack([file('a', 'x'), hardlink('b', 'a')]);
+    const { id, path } = await kit.work(stack);
+    appendFileSync(join(path, 'a'), '+');
+    unmount(path, { detach: true });
+    const again = await kit.mount(id, stack);
+    assert.equal(readFileSync(join(again, 'b'), 'utf8'), 'x+');
   });
 
   test('sixteen unions are mounted one after the other, though asked for at once', async () => {

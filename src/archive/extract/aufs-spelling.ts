@@ -1,6 +1,6 @@
 /**
  * Whiteouts as AUFS reads them: a file `.wh.NAME`, and `.wh..wh..opq` in an opaque directory. Both NAME and its
- * whiteout in one branch make AUFS fail with EIO, so that the file's own entry takes its whiteout away.
+ * whiteout in one branch make AUFS fail with EIO: the whiteout goes then, since it speaks of the layers below.
  */
 import { TslayerError } from '../../errors.ts';
 import { S_IFDIR } from '../../sys/files.ts';
@@ -32,12 +32,6 @@ export class AufsSpelling extends Spelling {
     throw new TslayerError('UNSUPPORTED', `${quote(path)}: AUFS takes names of at most ${MAX_NAME} bytes`);
   }
 
-  override after(path: Uint8Array, isDirectory: boolean): void {
-    if (this.#whiteouts.size === 0 || !this.#whiteouts.delete(keyOf(path))) return;
-    must(removeFile(whiteoutOf(path)), 'remove the whiteout', path);
-    if (isDirectory) this.replaced(path);
-  }
-
   override replaced(path: Uint8Array): void {
     this.#opaque.add(keyOf(path));
     this.#create(join(path, Buffer.from(OPAQUE_NAME)));
@@ -60,10 +54,19 @@ export class AufsSpelling extends Spelling {
     this.replaced(path);
   }
 
-  /** In an opaque directory nothing is left to hide. */
+  /**
+   * A name and its whiteout may have come by different paths, through links of the layer; so they are compared when
+   * all are there. In an opaque directory nothing is left to hide.
+   */
   override finish(): void {
     for (const key of this.#whiteouts) {
-      if (isUnder(key, this.#opaque)) removeFile(whiteoutOf(Buffer.from(key, 'latin1')));
+      const path = Buffer.from(key, 'latin1');
+      const found = look(path);
+      if (found === undefined && !isUnder(key, this.#opaque)) continue;
+      // It may have gone with the directory that it was in.
+      const removed = removeFile(whiteoutOf(path));
+      if (removed !== -errnos.ENOENT && removed !== -errnos.ENOTDIR) must(removed, 'remove the whiteout', path);
+      if (removed === 0 && found?.type === S_IFDIR) this.replaced(path);
     }
   }
 

@@ -44,7 +44,6 @@ export class Maker implements Extraction {
       result = makeDirectory(path, mode);
     }
     must(result, 'make the directory', path);
-    this.spelling.after(path, true);
     if (inTheWay) this.spelling.replaced(path);
     return true;
   }
@@ -61,8 +60,6 @@ export class Maker implements Extraction {
       this.#clear(path);
       result = call();
     }
-    if (result < 0) return result;
-    this.spelling.after(path, false);
     return result;
   }
 

@@ -168,10 +168,7 @@ class ExtractSink implements LayerSink {
     if (path !== ROOT && maker.directory(path, entry.mode & 0o1777)) {
       const xattrs = entry.xattrs.length === 0 ? entry.xattrs : entry.xattrs.filter((xattr) => !isDefaultAcl(xattr));
       finishPath(path, entry, xattrs, this.#warnings);
-    } else {
-      resetDirectory(path, entry, this.#warnings);
-      if (path !== ROOT) maker.spelling.after(path, true);
-    }
+    } else resetDirectory(path, entry, this.#warnings);
     this.#late.add(entry);
     maker.times.add(entry.path, entry.mtime, entry.atime);
   }

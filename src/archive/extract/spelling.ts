@@ -15,9 +15,6 @@ export abstract class Spelling {
   /** A name is about to be made or removed. */
   before(_path: Uint8Array): void {}
 
-  /** A name was made. */
-  after(_path: Uint8Array, _isDirectory: boolean): void {}
-
   /** Whether what is there under this name is a whiteout of this layer. */
   isWhiteout(_path: Uint8Array): boolean {
     return false;

@@ -1,15 +1,23 @@
 /** The AUFS driver's layers, as files: what a kernel that has AUFS would be given to mount. */
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
+import fc from 'fast-check';
 import { AufsDriver } from '../../../drivers/aufs/index.ts';
 import type { AufsPlaces } from '../../../drivers/aufs/places.ts';
+import type { LayerItem } from '../../../drivers/conformance/encode.ts';
 import { dir, file, opaque, whiteout } from '../../../drivers/conformance/items.ts';
-import { closeUnpacker, Kit } from '../../../drivers/conformance/kit.ts';
+import { closeUnpacker, Kit, treeBelow } from '../../../drivers/conformance/kit.ts';
+import { compareTrees, type TreeRecord } from '../../../drivers/conformance/tree.ts';
 import { Directories } from '../../../drivers/directories/directories.ts';
 import type { DriverModule } from '../../../drivers/driver.ts';
+import { driver as vfs } from '../../../drivers/vfs/index.ts';
+import { isTslayerError } from '../../../src/errors.ts';
+import { FakeAufs, FakeErrno } from '../../support/fake-aufs.ts';
+import { completeLayer, showItem, sketchyLayer } from '../../support/random-layers.ts';
 import { missing, root } from '../../support/requires.ts';
+import { tempDir } from '../../support/temp-dir.ts';
 
 /** The driver as on a kernel with `dirperm1`. */
 const driver: DriverModule = {
@@ -21,6 +29,103 @@ const driver: DriverModule = {
     return new AufsDriver(await Directories.open(directory), places, { dirperm1: true, tmpfs: false });
   },
 };
+
+const runs = Number(process.env.TSLAYER_PROPERTY_RUNS ?? 20);
+
+/** What a kernel with AUFS would show of a stack, by the mounts that the driver asks for. */
+async function unionOf(layers: readonly (readonly LayerItem[])[]): Promise<TreeRecord[] | string> {
+  await using kit = await Kit.open(driver);
+  try {
+    const stack = await kit.stack(...layers);
+    const mounts = await kit.driver.mounts(undefined, stack, {});
+    const kernel = new FakeAufs();
+    kernel.mount(mounts);
+    const target = kit.path('union');
+    kernel.showAt(target);
+    return treeBelow(target);
+  } catch (error) {
+    if (isTslayerError(error)) return error.code;
+    throw error;
+  }
+}
+
+async function copyOf(layers: readonly (readonly LayerItem[])[]): Promise<TreeRecord[] | string> {
+  await using kit = await Kit.open(vfs);
+  try {
+    return await kit.view(await kit.stack(...layers));
+  } catch (error) {
+    if (isTslayerError(error)) return error.code;
+    throw error;
+  }
+}
+
+describe('a kernel that is played by files', { skip: missing(root) }, () => {
+  after(closeUnpacker);
+
+  for (const [name, layer] of Object.entries({
+    'that name every directory': completeLayer,
+    'that imply most': sketchyLayer,
+  })) {
+    test(`shows the tree of vfs for any changesets ${name}`, async () => {
+      const stacks = fc.array(layer, { minLength: 1, maxLength: 4 });
+      await fc.assert(
+        fc.asyncProperty(stacks, async (layers) => {
+          const [copy, union] = await Promise.all([copyOf(layers), unionOf(layers)]);
+          const text = layers.map((items) => items.map(showItem).join(', ')).join('\n');
+          if (typeof copy === 'string' || typeof union === 'string') assert.equal(union, copy, text);
+          else assert.deepEqual(compareTrees(copy, union), [], text);
+        }),
+        { numRuns: runs },
+      );
+    });
+  }
+
+  test('takes the mounts of 1, 2, 60, 126 and 127 layers, short names and long', async () => {
+    for (const purpose of ['a', 'a'.repeat(150)]) {
+      await using kit = await Kit.open(driver);
+      const opened = await driver.open(kit.path(`${purpose}/${purpose}`));
+      const ids = Array.from({ length: 127 }, (_, at) => `l${at}`);
+      for (const id of [...ids, 'top']) await opened.prepare(id, []);
+      for (const count of [1, 2, 60, 126]) {
+        const kernel = new FakeAufs();
+        kernel.mount(await opened.mounts('top', ids.slice(0, count), {}));
+        assert.equal(kernel.branches.length, count + 1);
+        assert.deepEqual(kernel.branches.filter(({ access }) => access.startsWith('rw')).length, 1);
+      }
+      const view = new FakeAufs();
+      view.mount(await opened.mounts(undefined, ids, {}));
+      assert.equal(view.branches.length, 127);
+      await assert.rejects(opened.mounts('top', ids, {}), { code: 'UNSUPPORTED', message: /127 layers.* 126 below/ });
+    }
+  });
+
+  test('refuses what a driver must not send: it can tell', () => {
+    using directory = tempDir('fake-aufs');
+    const path = (name: string): string => {
+      mkdirSync(join(directory.path, name), { recursive: true });
+      return join(directory.path, name);
+    };
+    const many = Array.from({ length: 130 }, (_, at) => `${path(`b${at}`)}=ro+wh`);
+    const answer = (options: string[], ...more: string[][]): string => {
+      try {
+        const calls = [options, ...more.map((list) => ['remount', ...list])];
+        new FakeAufs().mount(calls.map((list) => ({ type: 'aufs', source: 'none', options: list })));
+        return 'ok';
+      } catch (error) {
+        return error instanceof FakeErrno ? error.code : String(error);
+      }
+    };
+    const lists = (from: number, to: number): string[] => many.slice(from, to).map((branch) => `append:${branch}`);
+    assert.equal(answer([`br:${many.slice(0, 60).join(':')}`], lists(60, 120), lists(120, 127)), 'ok');
+    assert.equal(answer([`br:${many.slice(0, 60).join(':')}`], lists(60, 120), lists(120, 128)), 'ENOSPC');
+    assert.equal(answer([`br:${many.slice(0, 85).join(':')}`]), 'panic');
+    assert.equal(answer([`br:${many[0]}:${many[0]}`]), 'EINVAL');
+    assert.equal(answer([`br:${many[0]}:${path('b0/nested')}=ro+wh`]), 'EINVAL');
+    assert.equal(answer([`br:${many[0]}`, 'volatile']), 'EINVAL');
+    assert.equal(answer([`br:${path('with,comma')}=ro`]), 'EINVAL');
+    assert.equal(answer([`br:${directory.path}/missing=ro`]), 'EINVAL');
+  });
+});
 
 describe('layers of AUFS', { skip: missing(root) }, () => {
   after(closeUnpacker);

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { linkSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { flushPseudoLinks, writableBranches } from '../../../src/mounts/aufs-links.ts';
+import { branchesOf, flushPseudoLinks, writableBranches } from '../../../src/mounts/aufs-links.ts';
 import type { MountInfo } from '../../../src/mounts/mountinfo.ts';
 import { requires, root } from '../../support/requires.ts';
 import { type TempDir, tempDir } from '../../support/temp-dir.ts';
@@ -42,6 +42,19 @@ describe('pseudo-links', () => {
     assert.deepEqual(writableBranches(mount, sysfs), [branch]);
     assert.deepEqual(writableBranches({ ...mount, superOptions: ['rw'] }, sysfs), []);
     assert.deepEqual(writableBranches({ ...mount, superOptions: ['si=unknown'] }, sysfs), []);
+  });
+
+  test('the branches of layers too, which removing a layer must know of', () => {
+    using directory = tempDir('plnk');
+    const { mount, sysfs, branch } = union(directory);
+    writeFileSync(join(sysfs, 'si_1f/br2'), '/with space/diff=rr\n');
+    writeFileSync(join(sysfs, 'si_1f/br3'), '/other/diff=rw+icex\n');
+    assert.deepEqual(branchesOf(mount, sysfs), [
+      { path: branch, writable: true },
+      { path: '/lower/diff', writable: false },
+      { path: '/with space/diff', writable: false },
+      { path: '/other/diff', writable: true },
+    ]);
   });
 
   test('every name of a listed inode is touched, and nothing else', (t) => {
