@@ -13,13 +13,14 @@
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { statAt } from '../sys/at.ts';
 import { closeFd, hasErrno } from '../sys/libc.ts';
 import type { FileLock } from '../sys/locks.ts';
-import { attachMount, MNT_DETACH, UMOUNT_NOFOLLOW, umount } from '../sys/mount-api.ts';
+import { AT_FDCWD, attachMount, MNT_DETACH, UMOUNT_NOFOLLOW, umount } from '../sys/mount-api.ts';
 import { openMount } from './detached.ts';
 import { lockSync } from './lock.ts';
 import type { Mount } from './mount.ts';
-import { findMount, type MountInfo, readMountInfo } from './mountinfo.ts';
+import { type MountInfo, readMountInfo } from './mountinfo.ts';
 
 /** Held while a stage is looked up and until the mount that uses it is made. */
 export function lockStages(directory: string): FileLock {
@@ -30,7 +31,8 @@ export function lockStages(directory: string): FileLock {
 /** The path of the stage, mounted now unless it was. The lock must be held. */
 export function acquireStage(directory: string, stage: string, mount: Mount): string {
   const path = join(directory, stage);
-  if (findMount(path)) return path;
+  // Asked of the place itself: the mount table, read for each of many stages, costs more than mounting them.
+  if (statAt(AT_FDCWD, path)?.mountRoot) return path;
   mkdirSync(path, { recursive: true, mode: 0o700 });
   const fd = openMount(mount);
   try {
@@ -46,7 +48,7 @@ export function sweepStages(directory: string): string[] {
   using _lock = lockStages(directory);
   const mounts = readMountInfo();
   const mounted = mounts.filter((mount) => mount.mountPoint.startsWith(`${directory}/`));
-  const used = usedAmong(mounted, mounts);
+  const used = usedAmong(mounted, mounts, directory);
   for (const stage of claimedStages(directory)) used.add(join(directory, stage));
   const swept = mounted.filter((mount) => !used.has(mount.mountPoint)).map((mount) => mount.mountPoint);
   for (const path of swept) umount(path, MNT_DETACH | UMOUNT_NOFOLLOW);
@@ -74,19 +76,23 @@ function claimedStages(directory: string): string[] {
   return readdirSync(claims).flatMap((name) => readFileSync(join(claims, name), 'utf8').split('\n'));
 }
 
-function usedAmong(stages: readonly MountInfo[], mounts: readonly MountInfo[]): Set<string> {
+/** Stages that a mount elsewhere names as a lower directory, or shares the device of. One look at each mount. */
+function usedAmong(stages: readonly MountInfo[], mounts: readonly MountInfo[], directory: string): Set<string> {
   const places = new Set(stages.map((stage) => stage.mountPoint));
-  const others = mounts.filter((mount) => !places.has(mount.mountPoint));
-  const isUsed = ({ device, mountPoint }: MountInfo): boolean =>
-    others.some((mount) => mount.device === device || namesLower(mount, mountPoint));
-  return new Set(stages.filter(isUsed).map((stage) => stage.mountPoint));
-}
-
-function namesLower(mount: MountInfo, stage: string): boolean {
-  return mount.superOptions.some((option) => {
-    const value = option.slice(option.indexOf('=') + 1);
-    return value === stage || value.startsWith(`${stage}/`);
-  });
+  const devices = new Set<string>();
+  const used = new Set<string>();
+  for (const mount of mounts) {
+    if (places.has(mount.mountPoint)) continue;
+    devices.add(mount.device);
+    for (const option of mount.superOptions) {
+      const value = option.slice(option.indexOf('=') + 1);
+      if (!value.startsWith(`${directory}/`)) continue;
+      const end = value.indexOf('/', directory.length + 1);
+      used.add(end === -1 ? value : value.slice(0, end));
+    }
+  }
+  for (const { device, mountPoint } of stages) if (devices.has(device)) used.add(mountPoint);
+  return used;
 }
 
 function removeEmpty(path: string): void {
