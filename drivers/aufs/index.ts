@@ -23,7 +23,7 @@ import { aufsMarks, aufsSpelling } from '../changes/aufs.ts';
 import { changesOf } from '../changes/index.ts';
 import { Directories } from '../directories/directories.ts';
 import { noteImplied } from '../directories/implied.ts';
-import { looksFor, removeLooks, sweepLooks } from '../directories/looks.ts';
+import { looksWith, removeLooks, sweepLooks, withLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
 import type {
   Change,
@@ -123,8 +123,11 @@ export class AufsDriver implements StorageDriver {
   #branches(id: LayerId | undefined, parent: Stack, writable: boolean): readonly string[] {
     const below = this.#visible(parent);
     const context = { directories: this.#directories, part: DIFF, marks: aufsMarks };
-    const looks = below.length + 1 < MAX_BRANCHES ? looksFor(context, below, id === undefined) : undefined;
-    return [...(id === undefined || writable ? [] : [id]), ...(looks === undefined ? [] : [looks]), ...below];
+    const above = id === undefined || writable ? [] : [id];
+    // Too many are refused by the plan, with their number.
+    const count = below.length + (id === undefined ? 0 : 1);
+    if (count > MAX_BRANCHES) return [...above, ...below];
+    return [...above, ...withLooks(context, below, { withRoot: id === undefined, room: count < MAX_BRANCHES })];
   }
 
   /** Down to the first layer whose root is opaque: AUFS ignores the mark at a branch's root. */
@@ -154,8 +157,8 @@ export class AufsDriver implements StorageDriver {
 
   async remove(id: LayerId): Promise<void> {
     // AUFS' branches, a layer's as well as a snapshot's, are in no mount table.
-    const branch = this.#directories.of(id, DIFF);
-    const user = aufsMountsNow().find((mount) => branchesOf(mount).some(({ path }) => path === branch));
+    const paths = [this.#directories.of(id), ...looksWith(this.#directories, id)].map((path) => join(path, DIFF));
+    const user = aufsMountsNow().find((mount) => branchesOf(mount).some(({ path }) => paths.includes(path)));
     if (user) throw new TslayerError('IN_USE', `layer ${id} is mounted at ${user.mountPoint}`);
     await this.#directories.remove(id);
     removeLooks(this.#directories, id);

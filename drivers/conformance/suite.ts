@@ -11,6 +11,8 @@ export interface Setup {
   readonly skip?: string | undefined;
   /** Layers that one mount takes; default 500. Beyond it, `mounts` must throw UNSUPPORTED. */
   readonly maxLayers?: number;
+  /** Layers up to which a directory that a layer implies looks as a layer below says. Default: `maxLayers`. */
+  readonly maxLooks?: number;
   /** Longest name of a file; default 255. A layer with a longer one must be refused. */
   readonly maxNameBytes?: number;
   /** Longest target of a symbolic link; default 4000. XFS: 1023. */

@@ -1,6 +1,7 @@
 /**
  * Lays the right looks over the directories that layers imply: a directory of nothing but these directories, dressed
- * as the topmost layer that names each of them, for the top of a stack's layers. Most stacks need none.
+ * as the topmost layer that names each of them, for the top of a stack's layers. Most stacks need none. Where a union
+ * takes no layer more, they come in the place of the topmost one, with links of all that it has.
  *
  *   DIRECTORY/.looks-HASH/diff    the directories
  *   DIRECTORY/.looks-HASH/stack   the stack that it is for, ids by spaces
@@ -19,15 +20,18 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { TslayerError } from '../../src/errors.ts';
+import { findUser } from '../../src/mounts/users.ts';
 import { statAt } from '../../src/sys/at.ts';
-import { hasErrno } from '../../src/sys/libc.ts';
+import { closeFd, hasErrno } from '../../src/sys/libc.ts';
 import { AT_FDCWD } from '../../src/sys/mount-api.ts';
 import { isDirectory } from '../../src/sys/walk.ts';
 import type { LayerId, Stack } from '../driver.ts';
+import { linkTree } from '../tree/link.ts';
 import { removeTree } from '../tree/remove.ts';
 import type { Directories } from './directories.ts';
 import { readImplied } from './implied.ts';
-import { dressRoot } from './root.ts';
+import { dressRoot, openDirectory } from './root.ts';
 
 const PREFIX = '.looks-';
 const STACK = 'stack';
@@ -52,18 +56,29 @@ interface Layer {
   readonly implied: ReadonlySet<string>;
 }
 
-/**
- * Name of the directory that belongs on top of the stack; undefined where every directory looks right already.
- * @param withRoot the stack is shown without a snapshot on top, whose root is dressed when it is made
- */
-export function looksFor(context: LooksContext, stack: Stack, withRoot: boolean): string | undefined {
+export interface LooksRequest {
+  /** The stack is shown without a snapshot on top, whose root is dressed when it is made. */
+  readonly withRoot: boolean;
+  /** Whether the union takes one layer more. */
+  readonly room: boolean;
+}
+
+/** The stack with its directories' looks: names of directories, top first. The stack itself where they are right. */
+export function withLooks(context: LooksContext, stack: Stack, request: LooksRequest): readonly string[] {
+  const name = looksFor(context, stack, request);
+  if (name === undefined) return stack;
+  return [name, ...(request.room ? stack : stack.slice(1))];
+}
+
+/** Name of the directory for the top of the stack; undefined where every directory looks right already. */
+function looksFor(context: LooksContext, stack: Stack, { withRoot, room }: LooksRequest): string | undefined {
   if (stack.length < 2) return undefined;
   const layers = stack.map((id) => layerOf(context, id));
   const implied = new Set(layers.flatMap((layer) => [...layer.implied]));
   if (!withRoot) implied.delete('');
   if (implied.size === 0) return undefined;
   const key = createHash('sha256')
-    .update(`${withRoot} ${stack.join(' ')}`)
+    .update(`${withRoot} ${room} ${stack.join(' ')}`)
     .digest('hex')
     .slice(0, 32);
   const name = PREFIX + key;
@@ -71,15 +86,32 @@ export function looksFor(context: LooksContext, stack: Stack, withRoot: boolean)
   if (existsSync(path)) return name;
   const wrong = [...implied].filter((directory) => modelOf(context.marks, layers, directory)?.shown === false);
   if (wrong.length === 0) return undefined;
-  build(context, layers, wrong, path);
+  build(context, layers, wrong, { path, room });
   return name;
 }
 
 /** Removes the looks of all stacks that the layer is in. */
-export function removeLooks({ path }: Directories, id: LayerId): void {
-  for (const name of readdirSync(path)) {
-    if (name.startsWith(PREFIX) && stackOf(join(path, name)).includes(id)) discard(join(path, name));
+export function removeLooks(directories: Directories, id: LayerId): void {
+  for (const path of looksWith(directories, id)) discard(path);
+}
+
+/**
+ * To be asked before the layer is removed: a union may show looks that came in its place, and not the layer itself.
+ * @throws TslayerError IN_USE
+ */
+export function requireLooksUnused(directories: Directories, id: LayerId): void {
+  for (const path of looksWith(directories, id)) {
+    const user = findUser(path);
+    if (user) throw new TslayerError('IN_USE', `layer ${id} is mounted at ${user.mountPoint}`);
   }
+}
+
+/** The looks of all stacks that the layer is in: paths. */
+export function looksWith({ path }: Directories, id: LayerId): string[] {
+  return readdirSync(path)
+    .filter((name) => name.startsWith(PREFIX))
+    .map((name) => join(path, name))
+    .filter((looks) => stackOf(looks).includes(id));
 }
 
 function stackOf(looks: string): string[] {
@@ -142,14 +174,21 @@ function diskPath(files: string, directory: string): Buffer {
   return Buffer.concat([Buffer.from(files), Buffer.from(directory === '' ? '' : `/${directory}`, 'latin1')]);
 }
 
-function build(context: LooksContext, layers: readonly Layer[], wrong: readonly string[], path: string): void {
+function build(
+  context: LooksContext,
+  layers: readonly Layer[],
+  wrong: readonly string[],
+  { path, room }: { readonly path: string; readonly room: boolean },
+): void {
   const temporary = mkdtempSync(join(context.directories.path, '.new-looks-'));
   try {
     const files = join(temporary, context.part);
     writeFileSync(join(temporary, STACK), layers.map(({ id }) => id).join(' '));
     const all = new Set(wrong.flatMap(withParents));
     const sorted = [...all].sort();
-    for (const directory of sorted) mkdirSync(diskPath(files, directory));
+    mkdirSync(files);
+    if (!room) linkAll(layers[0]!.files, files);
+    for (const directory of sorted) mkdirSync(diskPath(files, directory), { recursive: true });
     // The deepest first: what is made inside changes a directory's time.
     for (const directory of sorted.reverse()) {
       const model = modelOf(context.marks, layers, directory);
@@ -160,6 +199,16 @@ function build(context: LooksContext, layers: readonly Layer[], wrong: readonly 
     discard(temporary);
     // Another process was faster: its directory is the same.
     if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+  }
+}
+
+function linkAll(from: string, to: string): void {
+  const [source, target] = [openDirectory(from), openDirectory(to)];
+  try {
+    linkTree(source, target);
+  } finally {
+    closeFd(source);
+    closeFd(target);
   }
 }
 

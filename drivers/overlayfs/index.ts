@@ -17,7 +17,7 @@ import { changesOf } from '../changes/index.ts';
 import { overlaySpelling } from '../changes/overlay.ts';
 import { Directories } from '../directories/directories.ts';
 import { noteImplied } from '../directories/implied.ts';
-import { removeLooks, sweepLooks } from '../directories/looks.ts';
+import { removeLooks, requireLooksUnused, sweepLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
 import type {
   Change,
@@ -96,6 +96,7 @@ class OverlayDriver implements StorageDriver {
   }
 
   async remove(id: LayerId): Promise<void> {
+    requireLooksUnused(this.#directories, id);
     await this.#directories.remove(id);
     removeLooks(this.#directories, id);
   }

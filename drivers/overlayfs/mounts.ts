@@ -8,7 +8,7 @@ import { TslayerError } from '../../src/errors.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { overlayMarks } from '../changes/overlay.ts';
 import type { Directories } from '../directories/directories.ts';
-import { type LooksContext, looksFor } from '../directories/looks.ts';
+import { type LooksContext, withLooks } from '../directories/looks.ts';
 import type { LayerId, MountRequest, Stack } from '../driver.ts';
 import { FEATURE_OPTIONS, MAX_LOWER } from '../overlay/options.ts';
 
@@ -34,9 +34,10 @@ export function mountsOf(
   const writable = id !== undefined && !request.readOnly;
   if (writable) requireNotSpoilt(directories, id);
   const below = visible(context, stack);
-  const looks = below.length + 1 < MAX_LOWER ? looksFor(looksContext(context), below, id === undefined) : undefined;
-  const layers = [...(id === undefined || writable ? [] : [id]), ...(looks === undefined ? [] : [looks]), ...below];
-  requireFew(layers.length);
+  const above = id === undefined || writable ? [] : [id];
+  requireFew(above.length + below.length);
+  const room = above.length + below.length < MAX_LOWER;
+  const layers = [...above, ...withLooks(looksContext(context), below, { withRoot: id === undefined, room })];
   const idmap = request.userNamespaceFd;
   const base = idmap === undefined ? directories.path : 'stage:layers';
   const lowers = layers.map((layer) => `${base}/${layer}/${DIFF}`);
