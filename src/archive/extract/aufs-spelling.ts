@@ -9,6 +9,7 @@ import { createFile, removeFile } from '../../sys/make-files.ts';
 import { quote } from '../tar/bytes.ts';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from '../tar/whiteouts.ts';
 import { must } from './attributes.ts';
+import { Hidden } from './hidden.ts';
 import { isMissingParent, look } from './look.ts';
 import { type Extraction, isUnder, join, keyOf, nameOf, parentOf, Spelling } from './spelling.ts';
 
@@ -18,9 +19,7 @@ const MAX_NAME = 242;
 
 export class AufsSpelling extends Spelling {
   readonly #extraction: Extraction;
-  readonly #opaque: Set<string> = new Set();
-  /** Hidden paths. */
-  readonly #whiteouts: Set<string> = new Set();
+  readonly #hidden: Hidden = new Hidden();
 
   constructor(extraction: Extraction) {
     super();
@@ -33,7 +32,7 @@ export class AufsSpelling extends Spelling {
   }
 
   override replaced(path: Uint8Array): void {
-    this.#opaque.add(keyOf(path));
+    this.#hidden.addOpaque(path);
     this.#create(join(path, Buffer.from(OPAQUE_NAME)));
   }
 
@@ -45,7 +44,7 @@ export class AufsSpelling extends Spelling {
       if (found.type === S_IFDIR) this.replaced(path);
       return;
     }
-    this.#whiteouts.add(keyOf(path));
+    this.#hidden.addWhiteout(path);
     this.#create(whiteoutOf(path));
   }
 
@@ -54,19 +53,18 @@ export class AufsSpelling extends Spelling {
     this.replaced(path);
   }
 
-  /**
-   * A name and its whiteout may have come by different paths, through links of the layer; so they are compared when
-   * all are there. In an opaque directory nothing is left to hide.
-   */
+  /** A name and its whiteout may have come by different paths. In an opaque directory nothing is left to hide. */
   override finish(): void {
-    for (const key of this.#whiteouts) {
-      const path = Buffer.from(key, 'latin1');
+    const isMarked = (directory: Uint8Array) => look(join(directory, Buffer.from(OPAQUE_NAME))) !== undefined;
+    const opaque = this.#hidden.opaqueNow(isMarked);
+    for (const path of this.#hidden.whiteoutsNow()) {
       const found = look(path);
-      if (found === undefined && !isUnder(key, this.#opaque)) continue;
-      // It may have gone with the directory that it was in.
+      if (found === undefined && !isUnder(keyOf(path), opaque)) continue;
       const removed = removeFile(whiteoutOf(path));
-      if (removed !== -errnos.ENOENT && removed !== -errnos.ENOTDIR) must(removed, 'remove the whiteout', path);
-      if (removed === 0 && found?.type === S_IFDIR) this.replaced(path);
+      // It may have gone with the directory that it was in, or be another's of the same name.
+      if (removed === -errnos.ENOENT) continue;
+      must(removed, 'remove the whiteout', path);
+      if (found?.type === S_IFDIR) this.replaced(path);
     }
   }
 

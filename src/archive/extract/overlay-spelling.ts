@@ -8,17 +8,17 @@ import { S_IFCHR, S_IFDIR } from '../../sys/files.ts';
 import { closeFd, errnos } from '../../sys/libc.ts';
 import { makeNode, removeFile } from '../../sys/make-files.ts';
 import { AT_FDCWD } from '../../sys/mount-api.ts';
-import { setXattrFd } from '../../sys/xattr.ts';
+import { getXattr, setXattrFd } from '../../sys/xattr.ts';
 import { quote } from '../tar/bytes.ts';
 import { must } from './attributes.ts';
+import { Hidden } from './hidden.ts';
 import { isMissingParent, look } from './look.ts';
 import { type Extraction, inside, isUnder, keyOf, parentOf, Spelling } from './spelling.ts';
 
 export class OverlaySpelling extends Spelling {
   readonly #extraction: Extraction;
   readonly #prefix: string;
-  readonly #opaque: Set<string> = new Set();
-  readonly #whiteouts: Set<string> = new Set();
+  readonly #hidden: Hidden = new Hidden();
 
   constructor(extraction: Extraction, userxattr: boolean) {
     super();
@@ -27,12 +27,12 @@ export class OverlaySpelling extends Spelling {
   }
 
   override isWhiteout(path: Uint8Array): boolean {
-    return this.#whiteouts.size > 0 && isWhiteoutDevice(path);
+    return this.#hidden.hasWhiteouts && isWhiteoutDevice(path);
   }
 
   override replaced(path: Uint8Array): void {
     this.mark(path, 'opaque', 'y');
-    this.#opaque.add(keyOf(path));
+    this.#hidden.addOpaque(path);
   }
 
   override whiteout(path: Uint8Array): void {
@@ -47,7 +47,7 @@ export class OverlaySpelling extends Spelling {
       return;
     }
     must(result, 'make the whiteout', path);
-    this.#whiteouts.add(keyOf(path));
+    this.#hidden.addWhiteout(path);
   }
 
   override opaque(path: Uint8Array): void {
@@ -61,10 +61,11 @@ export class OverlaySpelling extends Spelling {
    */
   override finish(): void {
     const parents = new Set<string>();
-    for (const key of this.#whiteouts) {
-      const path = Buffer.from(key, 'latin1');
+    const mark = `${this.#prefix}opaque`;
+    const opaque = this.#hidden.opaqueNow((directory) => getXattr(inside(directory), mark) !== undefined);
+    for (const path of this.#hidden.whiteoutsNow()) {
       if (!isWhiteoutDevice(path)) continue;
-      if (isUnder(key, this.#opaque)) must(removeFile(path), 'remove the whiteout', path);
+      if (isUnder(keyOf(path), opaque)) must(removeFile(path), 'remove the whiteout', path);
       else parents.add(keyOf(parentOf(path)));
     }
     for (const key of parents) this.mark(Buffer.from(key, 'latin1'), 'origin', '');

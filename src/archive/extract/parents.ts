@@ -15,7 +15,24 @@ const MAX_LINKS = 40;
 
 /** @param make makes a directory of the layer, also in place of its whiteout; false when something else is there */
 export function makeParents(path: Uint8Array, make: (directory: Uint8Array) => boolean): void {
-  const pending = components(path).slice(0, -1).reverse();
+  walk(path, components(path).slice(0, -1), (next) => {
+    if (make(next)) return;
+    throw new TslayerError('MALFORMED', `${quote(path)}: its parent ${quote(next)} is not a directory`);
+  });
+}
+
+/** Where a directory's path leads, without links; undefined where it leads to none. */
+export function realDirectory(path: Uint8Array): Uint8Array | undefined {
+  let there = true;
+  const found = walk(path, components(path), () => {
+    there = false;
+  });
+  return there ? Buffer.from(found, 'latin1') : undefined;
+}
+
+/** Follows the parts from the root; `missing` is told of each that is no directory. The path that they come to. */
+function walk(path: Uint8Array, parts: readonly string[], missing: (directory: Uint8Array) => void): string {
+  const pending = [...parts].reverse();
   let current: string[] = [];
   let links = 0;
   for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
@@ -32,11 +49,10 @@ export function makeParents(path: Uint8Array, make: (directory: Uint8Array) => b
       pending.push(...components(target).reverse());
       continue;
     }
-    if (type !== S_IFDIR && !make(next)) {
-      throw new TslayerError('MALFORMED', `${quote(path)}: its parent ${quote(next)} is not a directory`);
-    }
+    if (type !== S_IFDIR) missing(next);
     current.push(part);
   }
+  return current.join('/');
 }
 
 function components(path: Uint8Array): string[] {
