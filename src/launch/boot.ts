@@ -10,7 +10,6 @@ import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process'
 import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { asTslayerError, TslayerError } from '../errors.ts';
-import { type CpuSet, currentProcessor, ownProcessors, setProcessors } from '../sys/affinity.ts';
 import { socketPair } from '../sys/fd-passing.ts';
 import { executableInMemory } from '../sys/memfd.ts';
 import {
@@ -71,8 +70,6 @@ export class InitProcess implements Disposable {
   /** The process itself, or what started it in its user namespace and ends with it. */
   readonly child: ChildProcess;
   readonly ended: Promise<Ended>;
-  /** To be given to the process before it becomes a program. */
-  readonly processors: CpuSet = ownProcessors();
   readonly #remote: RemoteProcess;
   #pid: number;
   #startTime: number | undefined;
@@ -97,7 +94,7 @@ export class InitProcess implements Disposable {
 
   /** Waits until the process lives, and is in its user namespace. From then on our death is its own. */
   ready(): void {
-    this.#perform((remote) => {
+    this.perform((remote) => {
       remote.setParentDeathSignal(constants.signals.SIGKILL);
       remote.setsid();
       // The host's /proc, still: its link names the process as the host does.
@@ -108,7 +105,7 @@ export class InitProcess implements Disposable {
 
   /** Makes it a program. @throws LaunchError what kept it from that; it is of no use then */
   become(prepare: (remote: RemoteProcess) => void): void {
-    this.#perform(prepare);
+    this.perform(prepare);
     this.#close();
   }
 
@@ -128,27 +125,13 @@ export class InitProcess implements Disposable {
     return signalProcess(this.#pid, this.#startTime, number);
   }
 
-  #perform(work: (remote: RemoteProcess) => void): void {
+  /** Has it do something on the way. @throws LaunchError; it is of no use then */
+  perform(work: (remote: RemoteProcess) => void): void {
     try {
-      this.#onOneProcessor(() => work(this.#remote));
+      work(this.#remote);
     } catch (error) {
       this[Symbol.dispose]();
       throw asLaunchError(error);
-    }
-  }
-
-  /**
-   * The two processes run by turns, some two hundred times. On one processor a turn takes a third of the time that it
-   * takes to wake another one up.
-   */
-  #onOneProcessor(work: () => void): void {
-    const here = currentProcessor();
-    setProcessors(here);
-    try {
-      this.#remote.setProcessors(here);
-      work();
-    } finally {
-      setProcessors(this.processors);
     }
   }
 

@@ -7,7 +7,7 @@ import { type ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import { createCgroups } from './cgroups/create.ts';
 import { type ContainerMounts, openContainerMounts } from './container-mounts.ts';
 import type { ContainerStore } from './container-store.ts';
-import { enterContainer } from './init/container.ts';
+import { enterContainer, leaveHost } from './init/container.ts';
 import { hasNew } from './init/namespaces.ts';
 import { becomeProgram, type ProgramRequest } from './init/program.ts';
 import { filterFor } from './seccomp/filter.ts';
@@ -42,9 +42,11 @@ export class BuiltinCarrier implements Carrier {
     const { seccomp, capabilities } = spec.process;
     const filter = seccomp && (await filterFor(seccomp, capabilities));
     const size = await windowSize?.();
-    this.#cgroups = await createCgroups(cgroupPath(spec), spec.resources);
     init.ready();
     using rootfs = this.#openRootfs();
+    init.perform((remote) => leaveHost(remote, spec));
+    // While the init process is at it.
+    this.#cgroups = await createCgroups(cgroupPath(spec), spec.resources);
     const members = this.#cgroups.openMembers();
     try {
       init.become((remote) => this.#prepare(remote, rootfs, members, { filter, windowSize: size }));
@@ -77,7 +79,6 @@ export class BuiltinCarrier implements Carrier {
       process: spec.process,
       cgroupFiles: remote.pass(members),
       newCgroupNamespace: hasNew(spec.namespaces, 'cgroup'),
-      processors: init.processors,
       first: true,
       onWarning,
       onMaster: (master) => onTerminal(init.descriptor(master)),

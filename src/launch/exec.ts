@@ -148,7 +148,6 @@ function launch(
       ...request,
       cgroupFiles: files.slice(namespaces.length),
       newCgroupNamespace: false,
-      processors: init.processors,
       first: false,
       onWarning,
       onMaster: (master) => onTerminal(init.descriptor(master)),

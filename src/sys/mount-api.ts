@@ -180,6 +180,20 @@ export function setMountAttributes(fd: number, attributes: MountAttributes, recu
   check(sysMountSetattr(fd, EMPTY, flags, new Uint8Array(struct.buffer), 32), 'mount_setattr');
 }
 
+let attributesKnown: boolean | undefined;
+
+/** Whether the kernel has mount_setattr(2): 5.12. */
+export function hasMountAttributes(): boolean {
+  if (attributesKnown !== undefined) return attributesKnown;
+  attributesKnown = true;
+  try {
+    setMountAttributes(-1, {});
+  } catch (error) {
+    attributesKnown = !hasErrno(error, 'ENOSYS');
+  }
+  return attributesKnown;
+}
+
 /** Whether the kernel has the file-descriptor mount API at all (5.2 and later, not filtered away). */
 export function hasMountApi(): boolean {
   try {

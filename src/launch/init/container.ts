@@ -3,13 +3,14 @@
  * program's own start.
  */
 import { constants } from 'node:os';
+import { posix } from 'node:path';
 import { MNT_DETACH, MS_REC, MS_SLAVE } from '../../sys/mount-api.ts';
 import { CLONE_NEWNS } from '../../sys/namespaces.ts';
 import type { RemoteProcess } from '../../sys/remote/process.ts';
 import type { ContainerSpec } from '../spec.ts';
 import { makeDevices } from './devices.ts';
 import { maskPaths, protectPaths } from './hide.ts';
-import { type CgroupBind, makeReadOnly, performMount } from './mounts.ts';
+import { type CgroupBind, isBind, makeReadOnly, performMount } from './mounts.ts';
 import { enterNamespaces, hasNew } from './namespaces.ts';
 import { Rootfs } from './rootfs.ts';
 
@@ -26,16 +27,30 @@ export interface ContainerParts {
   readonly cgroups: readonly CgroupBind[];
 }
 
-export function enterContainer(init: RemoteProcess, spec: ContainerSpec, parts: ContainerParts): void {
+/** Its mount namespace, a copy of the host's; and the others, which take the kernel a while. */
+export function leaveHost(init: RemoteProcess, spec: ContainerSpec): void {
   init.unshare(CLONE_NEWNS);
   // Slave: what the host unmounts goes away here too, and nothing done here shows on the host.
   init.mount('', '/', '', MS_SLAVE | MS_REC);
+  // A user namespace's root is still to come into its own.
+  if (!spec.userNamespace) enterOthers(init, spec);
+  init.flush();
+}
+
+function enterOthers(init: RemoteProcess, { namespaces, userNamespace, hostname }: ContainerSpec): void {
+  enterNamespaces(init, namespaces, userNamespace !== undefined);
+  if (hasNew(namespaces, 'network')) init.bringUpLoopback();
+  if (hasNew(namespaces, 'uts')) init.sethostname(hostname);
+}
+
+/** After leaveHost. */
+export function enterContainer(init: RemoteProcess, spec: ContainerSpec, parts: ContainerParts): void {
   if (parts.rootfs !== undefined) init.attachMount(parts.rootfs, parts.rootfsDirectory);
   using root = new Rootfs(init, parts.rootfsDirectory);
-  if (spec.userNamespace) becomeMappedRoot(init);
-  enterNamespaces(init, spec.namespaces, spec.userNamespace !== undefined);
-  if (hasNew(spec.namespaces, 'network')) init.bringUp('lo');
-  if (hasNew(spec.namespaces, 'uts')) init.sethostname(spec.hostname);
+  if (spec.userNamespace) {
+    becomeMappedRoot(init);
+    enterOthers(init, spec);
+  }
   furnish(root, spec, parts);
   pivot(root);
 }
@@ -57,13 +72,19 @@ function furnish(root: Rootfs, spec: ContainerSpec, parts: ContainerParts): void
   for (const each of spec.mounts) {
     performMount(root, each, context);
     // At once, before any volume could lie over it.
-    if (each.destination === '/dev') makeDevices(root, spec.devices);
+    if (each.destination === '/dev') makeDevices(root, spec.devices, mountpointsInDev(spec));
+    root.init.flush();
   }
   makeWorkingDirectory(root, spec.process.cwd);
   protectPaths(root, spec.readonlyPaths);
   maskPaths(root, spec.maskedPaths);
   if (spec.rootfs.readOnly) makeReadOnly(root);
   root.init.umask(former);
+}
+
+function mountpointsInDev({ mounts }: ContainerSpec): string[] {
+  const own = mounts.filter(({ type, destination }) => !isBind({ type }) && posix.dirname(destination) === '/dev');
+  return [...new Set(own.map(({ destination }) => destination))];
 }
 
 /** As docker does, for images that name one and do not bring it. */

@@ -1,8 +1,9 @@
 /** /dev: a file system of our own with the few devices that programs need, and links. */
 import { posix } from 'node:path';
 import { makedev, S_IFBLK, S_IFCHR } from '../../sys/files.ts';
-import { hasErrno } from '../../sys/libc.ts';
+import { errnos, SystemCallError } from '../../sys/libc.ts';
 import { MS_BIND } from '../../sys/mount-api.ts';
+import type { RemoteNode } from '../../sys/remote/files.ts';
 import { LaunchError } from '../errors.ts';
 import type { DeviceSpec } from '../spec.ts';
 import { pathOf, type Rootfs } from './rootfs.ts';
@@ -15,18 +16,29 @@ const LINKS: readonly (readonly [string, string])[] = [
   ['pts/ptmx', 'ptmx'],
 ];
 
-/** Fills the /dev that was mounted. The umask must be 0. */
-export function makeDevices(root: Rootfs, devices: readonly DeviceSpec[]): void {
+/**
+ * Fills the /dev that was mounted; `directories` are to be mounted on later. The umask must be 0. Names in /dev itself
+ * lead nowhere else: it is our own and new.
+ */
+export function makeDevices(root: Rootfs, devices: readonly DeviceSpec[], directories: readonly string[]): void {
   const { init } = root;
   const dev = root.open('/dev', 'refuse')!;
-  try {
-    for (const device of devices) makeDevice(root, dev, device);
+  init.during('cannot fill /dev', () => {
+    for (const directory of directories) init.mkdirAt(dev, posix.basename(directory), 0o755);
     for (const [target, name] of LINKS) init.symlinkAt(target, dev, name);
     if (has(root, '/proc/kcore')) init.symlinkAt('/proc/kcore', dev, 'core');
-  } finally {
+    const [inDev, others] = [devices.filter(isInDev), devices.filter((device) => !isInDev(device))];
+    makeNodes(root, dev, inDev);
+    for (const device of others) {
+      const parent = root.ensureParent(device.path, 'refuse');
+      makeNodes(root, parent, [device]);
+      init.close(parent);
+    }
     init.close(dev);
-  }
+  });
 }
+
+const isInDev = ({ path }: DeviceSpec): boolean => posix.dirname(path) === '/dev';
 
 function has(root: Rootfs, path: string): boolean {
   const fd = root.open(path, 'refuse');
@@ -34,22 +46,20 @@ function has(root: Rootfs, path: string): boolean {
   return fd !== undefined;
 }
 
-/** @param dev /dev, where most of them are */
-function makeDevice(root: Rootfs, dev: number, device: DeviceSpec): void {
-  const inDev = posix.dirname(device.path) === '/dev';
-  const parent = inDev ? dev : root.ensureParent(device.path, 'refuse');
-  const name = posix.basename(device.path);
-  try {
-    const type = device.type === 'b' ? S_IFBLK : S_IFCHR;
-    root.init.mknodAt(parent, name, type | device.mode, makedev(device.major, device.minor));
-    if (device.uid !== 0 || device.gid !== 0) root.init.chownAt(parent, name, device.uid, device.gid);
-  } catch (error) {
+function makeNodes(root: Rootfs, parent: number, devices: readonly DeviceSpec[]): void {
+  const { init } = root;
+  const nodes = devices.map(nodeOf);
+  for (const [i, result] of init.tryMknodsAt(parent, nodes).entries()) {
+    const [device, { name }] = [devices[i]!, nodes[i]!];
     // In a user namespace no device can be made: the host's own is bound instead.
-    if (!hasErrno(error, 'EPERM')) throw error;
-    bindDevice(root, device);
-  } finally {
-    if (!inDev) root.init.close(parent);
+    if (result === -errnos.EPERM) bindDevice(root, device);
+    else if (result < 0) throw new SystemCallError('mknodat', -result, device.path);
+    else if (device.uid !== 0 || device.gid !== 0) init.chownAt(parent, name, device.uid, device.gid);
   }
+}
+
+function nodeOf({ path, type, mode, major, minor }: DeviceSpec): RemoteNode {
+  return { name: posix.basename(path), mode: (type === 'b' ? S_IFBLK : S_IFCHR) | mode, device: makedev(major, minor) };
 }
 
 function bindDevice(root: Rootfs, device: DeviceSpec): void {

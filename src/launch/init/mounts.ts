@@ -3,6 +3,7 @@ import { asTslayerError } from '../../errors.ts';
 import { S_IFDIR } from '../../sys/files.ts';
 import { hasErrno } from '../../sys/libc.ts';
 import {
+  hasMountAttributes,
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
   MOUNT_ATTR_NOSUID,
@@ -40,19 +41,24 @@ export interface CgroupBind {
 }
 
 export function performMount(root: Rootfs, spec: MountSpec, context: MountContext): void {
+  const doing = `cannot mount ${spec.source} at ${spec.destination}`;
   try {
-    if (spec.type === 'cgroup') mountCgroups(root, spec, context.cgroups);
-    else if (!isBind(spec)) mountFileSystem(root, spec);
-    else if (context.passed) bindPassed(root, spec, context.passed.shift());
-    else bindPath(root, spec, context.files);
+    root.init.during(doing, () => performOne(root, spec, context));
   } catch (error) {
     if (error instanceof ProcessGone) throw error;
-    throw asTslayerError(error, `cannot mount ${spec.source} at ${spec.destination}`);
+    throw asTslayerError(error, doing);
   }
 }
 
+function performOne(root: Rootfs, spec: MountSpec, context: MountContext): void {
+  if (spec.type === 'cgroup') mountCgroups(root, spec, context.cgroups);
+  else if (!isBind(spec)) mountFileSystem(root, spec);
+  else if (context.passed) bindPassed(root, spec, context.passed.shift());
+  else bindPath(root, spec, context.files);
+}
+
 /** `file`: one of the generated ones. */
-export function isBind({ type }: MountSpec): boolean {
+export function isBind({ type }: Pick<MountSpec, 'type'>): boolean {
   return type === 'bind' || type === 'file';
 }
 
@@ -61,16 +67,29 @@ function mountFileSystem(root: Rootfs, spec: MountSpec): void {
   const { flags, data, propagation } = parseMountOptions(spec.options);
   withTarget(root.init, root.ensure(spec.destination, 'directory', links), (target) => {
     if (links === 'follow') refuseProc(root.init, target, spec.destination);
-    try {
-      root.init.mount(spec.source, pathOf(target), spec.type, flags, data);
-    } catch (error) {
-      // A user namespace may mount what tells of its own processes and network only. Of the host's, it sees what its
-      // caller saw.
-      if (!['sysfs', 'proc', 'mqueue'].includes(spec.type) || !hasErrno(error, 'EPERM')) throw error;
-      root.init.mount(spec.destination, pathOf(target), '', MS_BIND | MS_REC);
-    }
+    const mount = { source: spec.source, target: pathOf(target), type: spec.type, flags, data };
+    if (['sysfs', 'proc', 'mqueue'].includes(spec.type)) mountOrBind(root.init, mount, spec.destination);
+    else root.init.mount(mount.source, mount.target, mount.type, flags, data);
   });
   if (propagation) setPropagation(root, spec.destination, propagation);
+}
+
+interface MountCall {
+  readonly source: string;
+  readonly target: string;
+  readonly type: string;
+  readonly flags: number;
+  readonly data: string;
+}
+
+/** A user namespace may mount what tells of its own processes and network only. Of the host's, it sees what its caller saw. */
+function mountOrBind(init: RemoteProcess, { source, target, type, flags, data }: MountCall, own: string): void {
+  try {
+    init.tryMount(source, target, type, flags, data);
+  } catch (error) {
+    if (!hasErrno(error, 'EPERM')) throw error;
+    init.mount(own, target, '', MS_BIND | MS_REC);
+  }
 }
 
 function withTarget(init: RemoteProcess, target: number, use: (target: number) => void): void {
@@ -83,7 +102,8 @@ function withTarget(init: RemoteProcess, target: number, use: (target: number) =
 
 function bindPath(root: Rootfs, spec: MountSpec, files: string): void {
   const source = spec.type === 'file' ? `${files}/${spec.source}` : spec.source;
-  const kind = root.init.stat(source).type === S_IFDIR ? 'directory' : 'file';
+  const isDirectory = spec.type !== 'file' && root.init.stat(source).type === S_IFDIR;
+  const kind = isDirectory ? 'directory' : 'file';
   const { recursive } = parseMountOptions(spec.options);
   withTarget(root.init, root.ensure(spec.destination, kind, 'follow'), (target) => {
     refuseProc(root.init, target, spec.destination);
@@ -127,14 +147,10 @@ export function restrict(root: Rootfs, path: string, restrictions: Restrictions)
 }
 
 /** The mount on `name` in an open directory, or on the directory itself. */
-function restrictAt(init: RemoteProcess, directory: number, name: string, restrictions: Restrictions): void {
+export function restrictAt(init: RemoteProcess, directory: number, name: string, restrictions: Restrictions): void {
   const { attributes, flags, recursive = false } = restrictions;
-  try {
-    init.setMountAttributes(directory, name, attributes, recursive);
-  } catch (error) {
-    if (!hasErrno(error, 'ENOSYS')) throw error;
-    init.mount('', `${pathOf(directory)}/${name}`, '', MS_REMOUNT | MS_BIND | flags);
-  }
+  if (hasMountAttributes()) init.setMountAttributes(directory, name, attributes, recursive);
+  else init.mount('', `${pathOf(directory)}/${name}`, '', MS_REMOUNT | MS_BIND | flags);
 }
 
 const CGROUP_FLAGS = MS_NOSUID | MS_NODEV | MS_NOEXEC;

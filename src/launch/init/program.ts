@@ -1,6 +1,6 @@
 /** The last steps of the init process: it becomes the program. */
 import { closeSync } from 'node:fs';
-import type { CpuSet } from '../../sys/affinity.ts';
+import { isTslayerError } from '../../errors.ts';
 import { O_RDONLY, O_WRONLY } from '../../sys/at.ts';
 import { S_IFREG } from '../../sys/files.ts';
 import { hasErrno } from '../../sys/libc.ts';
@@ -28,8 +28,6 @@ export interface ProgramRequest {
   /** Cgroup files, open in the init process, that take it in by a `0`. */
   readonly cgroupFiles: readonly number[];
   readonly newCgroupNamespace: boolean;
-  /** Where it may run from now on. */
-  readonly processors: CpuSet;
   /** The container's own, not a further one: its terminal is the console, and it may want an init. */
   readonly first: boolean;
   readonly onWarning: (message: string) => void;
@@ -45,8 +43,6 @@ export function becomeProgram(init: RemoteProcess, request: ProgramRequest): voi
   setLimits(init, spec.rlimits, onWarning);
   if (spec.oomScoreAdj !== undefined) setOomScore(init, spec.oomScoreAdj, onWarning);
   init.setDumpable(false);
-  // Before a cpuset narrows them.
-  init.setProcessors(request.processors);
   joinCgroups(init, request);
   // With no_new_privs any process may install a filter; without, only while it is privileged.
   if (filter && !spec.noNewPrivileges) init.installFilter(filter);
@@ -77,8 +73,11 @@ function connectStreams(init: RemoteProcess, request: ProgramRequest, { uid }: R
 
 /** Last of all that others set up: what was done so far is not the container's to pay for. */
 function joinCgroups(init: RemoteProcess, { cgroupFiles, newCgroupNamespace }: ProgramRequest): void {
-  for (const file of cgroupFiles) init.write(file, '0');
-  if (newCgroupNamespace) init.unshare(CLONE_NEWCGROUP);
+  init.during('cannot enter the cgroup', () => {
+    for (const file of cgroupFiles) init.post('write', [file, '0', 1]);
+    if (newCgroupNamespace) init.unshare(CLONE_NEWCGROUP);
+  });
+  init.flush();
 }
 
 function passReaper(init: RemoteProcess): number {
@@ -94,7 +93,7 @@ function execute(program: string, exec: () => void): void {
   try {
     exec();
   } catch (error) {
-    if (error instanceof ProcessGone) throw error;
+    if (error instanceof ProcessGone || isTslayerError(error)) throw error;
     const missing = hasErrno(error, 'ENOENT');
     const why = error instanceof Error ? error.message : String(error);
     throw new LaunchError(missing ? 127 : 126, missing ? 'NOT_FOUND' : 'DENIED', `cannot execute ${program}: ${why}`, {

@@ -5,7 +5,7 @@
 import { posix } from 'node:path';
 import { O_DIRECTORY, O_PATH } from '../../sys/at.ts';
 import { RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, S_IFREG } from '../../sys/files.ts';
-import { hasErrno } from '../../sys/libc.ts';
+import { errnos, hasErrno } from '../../sys/libc.ts';
 import type { RemoteProcess } from '../../sys/remote/process.ts';
 import { LaunchError } from '../errors.ts';
 
@@ -38,6 +38,16 @@ export class Rootfs implements Disposable {
     }
   }
 
+  /** Those of the paths that are there, with their descriptors. No symbolic link may be on the way. */
+  openAll(paths: readonly string[]): { readonly path: string; readonly fd: number }[] {
+    const resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS;
+    const opened = this.init.tryOpenat2(this.fd, paths, O_PATH, resolve);
+    const failed = opened.findIndex((fd) => fd < 0 && fd !== -errnos.ENOENT);
+    // Once more, for the error.
+    if (failed !== -1) this.open(paths[failed]!, 'refuse');
+    return paths.map((path, i) => ({ path, fd: opened[i]! })).filter(({ fd }) => fd >= 0);
+  }
+
   /** What lies at the path, made with its parents where it is missing: a mountpoint. */
   ensure(path: string, kind: 'directory' | 'file', links: Links): number {
     const found = this.open(path, links);
@@ -45,8 +55,8 @@ export class Rootfs implements Disposable {
     const parent = this.ensureParent(path, links);
     const name = posix.basename(path);
     try {
-      if (kind === 'directory') this.init.mkdirAt(parent, name, 0o755);
-      else this.init.mknodAt(parent, name, S_IFREG | 0o644, 0n);
+      if (kind === 'directory') this.init.tryMkdirAt(parent, name, 0o755);
+      else this.init.tryMknodAt(parent, name, S_IFREG | 0o644, 0n);
     } catch (error) {
       if (!hasErrno(error, 'EEXIST')) throw error; // EEXIST: another container of the same directory was quicker.
     } finally {

@@ -18,7 +18,10 @@ export class ProcessGone extends Error {
 
 export class RemoteCalls implements Disposable {
   readonly #socket: number;
-  readonly #closing: number[] = [];
+  #posted: Call[] = [];
+  /** Being performed: nobody has looked at the answer yet. */
+  #flushed: readonly Call[] = [];
+  #doing: string | undefined;
 
   /** @param socket the stub's other end; the stub ends when it is closed, unless it has become a program */
   constructor(socket: number) {
@@ -26,24 +29,52 @@ export class RemoteCalls implements Disposable {
     setReceiveTimeout(socket, PATIENCE_SECONDS);
   }
 
-  /** @throws SystemCallError, ProcessGone */
+  /** @throws SystemCallError, ProcessGone; TslayerError for a call that was posted before */
   call(name: Call['name'], args: Call['args'], subject?: string): number {
     return this.callAll([{ name, args, subject }])[0]!;
   }
 
   /** In one round trip; what comes after a call that fails is not performed. */
   callAll(calls: readonly Call[]): number[] {
-    if (calls.length === 0) return [];
-    const all = this.#withClosing(calls);
-    this.#request(all);
-    return (this.#answer(all) ?? gone()).slice(all.length - calls.length);
+    return calls.length === 0 ? [] : (this.#exchange(calls) ?? gone());
+  }
+
+  /** Each of them, whatever becomes of the others: results, or the negative errno. */
+  attempt(calls: readonly Call[]): number[] {
+    return this.callAll(calls.map((call) => ({ ...call, mayFail: true })));
+  }
+
+  /**
+   * Performed before the next call, without waiting for it: half of all round trips are saved so. When it fails, the
+   * next call throws in its stead, and nothing later was performed.
+   */
+  post(name: Call['name'], args: Call['args'], subject?: string): void {
+    this.#posted.push({ name, args, subject, doing: this.#doing ?? `cannot ${name}` });
+  }
+
+  /** What is done by calls that are posted meanwhile, as their errors will tell it: `cannot mount the rootfs`. */
+  during(doing: string, work: () => void): void {
+    const former = this.#doing;
+    this.#doing = doing;
+    try {
+      work();
+    } finally {
+      this.#doing = former;
+    }
+  }
+
+  /** Lets the process begin with what was posted, while the caller goes on with something else. */
+  flush(): void {
+    if (this.#posted.length === 0) return;
+    const calls = this.#posted;
+    this.#posted = [];
+    this.#send(calls);
+    this.#flushed = calls;
   }
 
   /** The last call executes a program: nobody answers then. */
   execute(calls: readonly Call[]): void {
-    const all = this.#withClosing(calls);
-    this.#request(all);
-    if (this.#answer(all) !== undefined) throw new Error('no program was executed');
+    if (this.#exchange(calls) !== undefined) throw new Error('no program was executed');
   }
 
   /** Hands over open files; their numbers in the process, where they are close-on-exec. */
@@ -52,50 +83,51 @@ export class RemoteCalls implements Disposable {
     if (files.length > MAX_FDS) return [...this.pass(files.slice(0, MAX_FDS)), ...this.pass(files.slice(MAX_FDS))];
     const message = receivedMessage(files.length);
     const calls: Call[] = [{ name: 'recvmsg', args: [STUB_SOCKET, message, MSG_CMSG_CLOEXEC] }];
-    this.#request(calls);
-    this.#sending(() => sendWithFds(this.#socket, Buffer.alloc(1), files));
-    this.#answer(calls) ?? gone();
+    this.#exchange(calls, () => sendWithFds(this.#socket, Buffer.alloc(1), files)) ?? gone();
     return descriptorsIn(message.bytes, files.length);
+  }
+
+  close(file: number): void {
+    this.post('close', [file]);
   }
 
   [Symbol.dispose](): void {
     closeSync(this.#socket);
   }
 
-  /** Closes a file of the process's before its next call: nothing hangs on when. */
-  close(file: number): void {
-    this.#closing.push(file);
+  /** The results of `calls`; undefined when the process went away, or on to its program. */
+  #exchange(calls: readonly Call[], more?: () => unknown): number[] | undefined {
+    const all = [...this.#posted, ...calls];
+    const first = this.#posted.length;
+    this.#posted = [];
+    this.#send(all, more);
+    const answer = this.#receive(answerLength(all));
+    return answer && decode(all, answer, first);
   }
 
-  #withClosing(calls: readonly Call[]): readonly Call[] {
-    if (this.#closing.length === 0) return calls;
-    const closing = this.#closing.splice(0);
-    return [...closing.map((file): Call => ({ name: 'close', args: [file] })), ...calls];
-  }
-
-  #request(calls: readonly Call[]): void {
-    // The socket blocks: it takes all of it.
-    this.#sending(() => writeSync(this.#socket, encode(calls)));
-  }
-
-  #sending(send: () => unknown): void {
+  /** Not before it is known that what was flushed has succeeded: nothing may be performed after a failure. */
+  #send(calls: readonly Call[], more?: () => unknown): void {
+    const flushed = this.#flushed;
+    this.#flushed = [];
+    if (flushed.length > 0) decode(flushed, this.#receive(answerLength(flushed)) ?? gone(), 0);
     try {
-      send();
+      // The socket blocks: it takes all of it.
+      writeSync(this.#socket, encode(calls));
+      more?.();
     } catch (error) {
       if (!hasErrno(error, 'EPIPE', 'ECONNRESET')) throw error;
       gone();
     }
   }
 
-  /** Undefined when the process went away, or on to its program. */
-  #answer(calls: readonly Call[]): number[] | undefined {
-    const answer = Buffer.allocUnsafe(answerLength(calls));
-    for (let filled = 0; filled < answer.length; ) {
+  #receive(length: number): Buffer | undefined {
+    const answer = Buffer.allocUnsafe(length);
+    for (let filled = 0; filled < length; ) {
       const got = this.#read(answer, filled);
       if (got === undefined) return undefined;
       filled += got;
     }
-    return decode(calls, answer);
+    return answer;
   }
 
   #read(answer: Buffer, at: number): number | undefined {

@@ -4,7 +4,7 @@ import { S_IFMT } from '../files.ts';
 import { hasErrno } from '../libc.ts';
 import { AT_EMPTY_PATH, AT_FDCWD } from '../mount-api.ts';
 import { RemoteCalls } from './calls.ts';
-import { type Argument, Output } from './messages.ts';
+import { type Argument, type Call, Output } from './messages.ts';
 
 const O_CLOEXEC = 0o2000000;
 const AT_SYMLINK_NOFOLLOW = 0x100;
@@ -26,6 +26,13 @@ export interface RemoteStat {
   readonly minor: number;
 }
 
+/** `mode` holds the type and the permissions; `device` comes from makedev. */
+export interface RemoteNode {
+  readonly name: string;
+  readonly mode: number;
+  readonly device: bigint;
+}
+
 export class RemoteFiles extends RemoteCalls {
   /** Always close-on-exec. */
   open(path: string, flags: number): number {
@@ -34,8 +41,13 @@ export class RemoteFiles extends RemoteCalls {
 
   /** openat2(2), close-on-exec: `resolve` is RESOLVE_*. */
   openat2(directory: number, path: string, flags: number, resolve: number): number {
-    const how = new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, BigInt(resolve)]);
-    return this.call('openat2', [directory, path, new Uint8Array(how.buffer), how.byteLength], path);
+    return this.call('openat2', [directory, path, openHow(flags, resolve), OPEN_HOW_BYTES], path);
+  }
+
+  /** Several at once: descriptors, or negative errnos. */
+  tryOpenat2(directory: number, paths: readonly string[], flags: number, resolve: number): number[] {
+    const how = openHow(flags, resolve);
+    return this.attempt(paths.map((path) => ({ name: 'openat2', args: [directory, path, how, OPEN_HOW_BYTES] })));
   }
 
   stat(path: string): RemoteStat {
@@ -43,18 +55,19 @@ export class RemoteFiles extends RemoteCalls {
   }
 
   statFd(file: number): RemoteStat {
-    return this.#statx(file, '', AT_EMPTY_PATH);
+    return this.statFds([file])[0]!;
   }
 
-  /** Layout of struct statx: linux/stat.h. */
+  statFds(files: readonly number[]): RemoteStat[] {
+    const outputs = files.map(() => new Output(Buffer.alloc(STATX_BYTES)));
+    this.callAll(outputs.map((out, i) => statCall(files[i]!, '', AT_EMPTY_PATH, out)));
+    return outputs.map(unpackStat);
+  }
+
   #statx(directory: number, path: string, flags: number): RemoteStat {
-    const { bytes } = this.#fill('statx', STATX_BYTES, (out) => [directory, path, flags, STATX_BASIC_STATS, out], path);
-    return {
-      type: bytes.readUInt16LE(28) & S_IFMT,
-      size: Number(bytes.readBigUInt64LE(40)),
-      major: bytes.readUInt32LE(128),
-      minor: bytes.readUInt32LE(132),
-    };
+    const out = new Output(Buffer.alloc(STATX_BYTES));
+    this.callAll([statCall(directory, path, flags, out)]);
+    return unpackStat(out);
   }
 
   /** statfs(2)'s magic number of the file system that an open file lies on. */
@@ -87,24 +100,36 @@ export class RemoteFiles extends RemoteCalls {
   }
 
   mkdirAt(directory: number, name: string, mode: number): void {
+    this.post('mkdirat', [directory, name, mode], name);
+  }
+
+  /** The same, waited for. @throws EEXIST */
+  tryMkdirAt(directory: number, name: string, mode: number): void {
     this.call('mkdirat', [directory, name, mode], name);
   }
 
-  /** `mode` holds the type and the permissions; `device` comes from makedev. */
-  mknodAt(directory: number, name: string, mode: number, device: bigint): void {
+  /** Several at once: 0, or the negative errno. */
+  tryMknodsAt(directory: number, nodes: readonly RemoteNode[]): number[] {
+    return this.attempt(
+      nodes.map(({ name, mode, device }) => ({ name: 'mknodat', args: [directory, name, mode, Number(device)] })),
+    );
+  }
+
+  /** Waited for. `mode` holds the type and the permissions; `device` comes from makedev. @throws EEXIST, EPERM */
+  tryMknodAt(directory: number, name: string, mode: number, device: bigint): void {
     this.call('mknodat', [directory, name, mode, Number(device)], name);
   }
 
   symlinkAt(target: string, directory: number, name: string): void {
-    this.call('symlinkat', [target, directory, name], name);
+    this.post('symlinkat', [target, directory, name], name);
   }
 
   chownAt(directory: number, name: string, uid: number, gid: number): void {
-    this.call('fchownat', [directory, name, uid, gid, AT_SYMLINK_NOFOLLOW], name);
+    this.post('fchownat', [directory, name, uid, gid, AT_SYMLINK_NOFOLLOW], name);
   }
 
   chownFd(file: number, uid: number, gid: number): void {
-    this.call('fchownat', [file, '', uid, gid, AT_EMPTY_PATH]);
+    this.post('fchownat', [file, '', uid, gid, AT_EMPTY_PATH]);
   }
 
   chdir(path: string): void {
@@ -112,7 +137,7 @@ export class RemoteFiles extends RemoteCalls {
   }
 
   fchdir(directory: number): void {
-    this.call('fchdir', [directory]);
+    this.post('fchdir', [directory]);
   }
 
   /** As the kernel names it: `(unreachable)/…` where it lies outside the root. Undefined when it was removed. */
@@ -133,16 +158,16 @@ export class RemoteFiles extends RemoteCalls {
 
   /** The copy stays open when a program is executed. */
   duplicate(file: number, as: number): void {
-    this.call('dup3', [file, as, 0]);
+    this.post('dup3', [file, as, 0]);
   }
 
   keepOnExec(file: number): void {
-    this.call('fcntl', [file, F_SETFD, 0]);
+    this.post('fcntl', [file, F_SETFD, 0]);
   }
 
   /** Closes every descriptor from `first` on when a program is executed, whoever opened it (CVE-2024-21626). */
   closeOnExecFrom(first: number): void {
-    this.call('close_range', [first, 0xffffffff, CLOSE_RANGE_CLOEXEC]);
+    this.post('close_range', [first, 0xffffffff, CLOSE_RANGE_CLOEXEC]);
   }
 
   /** Returns what the kernel left in `block`. */
@@ -162,4 +187,25 @@ export class RemoteFiles extends RemoteCalls {
     const result = this.call(name, args(output), subject);
     return { bytes: output.bytes, result };
   }
+}
+
+/** struct open_how. */
+const OPEN_HOW_BYTES = 24;
+
+function openHow(flags: number, resolve: number): Uint8Array {
+  return new Uint8Array(new BigUint64Array([BigInt(flags | O_CLOEXEC), 0n, BigInt(resolve)]).buffer);
+}
+
+function statCall(directory: number, path: string, flags: number, out: Output): Call {
+  return { name: 'statx', args: [directory, path, flags, STATX_BASIC_STATS, out], subject: path };
+}
+
+/** Layout of struct statx: linux/stat.h. */
+function unpackStat({ bytes }: Output): RemoteStat {
+  return {
+    type: bytes.readUInt16LE(28) & S_IFMT,
+    size: Number(bytes.readBigUInt64LE(40)),
+    major: bytes.readUInt32LE(128),
+    minor: bytes.readUInt32LE(132),
+  };
 }

@@ -2,9 +2,10 @@
  * Calls as a stub reads them (stub.ts), and its answers. All of this runs some two hundred times at every start of a
  * container, before V8 has optimized any of it: hence one buffer that is used again, and no BigInt on the way.
  */
+import { asTslayerError } from '../../errors.ts';
 import { cstring, errnos, SystemCallError } from '../libc.ts';
 import { numberOf, type SystemCall } from './numbers.ts';
-import { BLOCK, BLOCK_BYTES, CALL_BYTES, HEADER_BYTES, RESULT_AT } from './stub.ts';
+import { BLOCK, BLOCK_BYTES, CALL_BYTES, HEADER_BYTES, MAY_FAIL_AT, RESULT_AT } from './stub.ts';
 
 /** Bytes that hold addresses of their own parts: made when it is known where they will lie. */
 export type Placed = (address: number) => Uint8Array;
@@ -29,9 +30,14 @@ export interface Call {
   readonly args: readonly Argument[];
   /** For the error's message: a path, a name. */
   readonly subject?: string | undefined;
+  /** What it was a part of, where nobody waits for its result: `cannot mount the rootfs`. */
+  readonly doing?: string | undefined;
+  /** What comes after it is performed in any case, and its error is a result, negative. */
+  readonly mayFail?: boolean;
 }
 
 let message = Buffer.allocUnsafeSlow(64 * 1024);
+let words = new Int32Array(message.buffer);
 let end = 0;
 
 /** The header, the calls, the outputs, then all else that arguments point to. Valid until the next message. */
@@ -42,8 +48,9 @@ export function encode(calls: readonly Call[]): Uint8Array {
   for (const { args } of calls) for (const argument of args) if (argument instanceof Output) placeOutput(argument);
   const answer = end - HEADER_BYTES;
   for (let i = 0, at = HEADER_BYTES; i < calls.length; i++, at += CALL_BYTES) {
-    const { name, args } = calls[i]!;
+    const { name, args, mayFail } = calls[i]!;
     setWord(at, numberOf(name));
+    if (mayFail) message[at + MAY_FAIL_AT] = 1;
     for (let j = 0; j < args.length; j++) setWord(at + 8 + j * 8, wordOf(args[j]!));
   }
   setWord(0, end - HEADER_BYTES);
@@ -62,23 +69,27 @@ export function answerLength(calls: readonly Call[]): number {
   return length;
 }
 
-/** Each call's result; fills the outputs. @throws SystemCallError for the first that failed */
-export function decode(calls: readonly Call[], answer: Buffer): number[] {
+/** The results from the call `first` on; fills the outputs. @throws for the first of all that failed */
+export function decode(calls: readonly Call[], answer: Buffer, first: number): number[] {
   const results: number[] = [];
-  for (const [i, { name, args, subject }] of calls.entries()) {
-    const low = answer.readInt32LE(i * CALL_BYTES + RESULT_AT);
-    const high = answer.readInt32LE(i * CALL_BYTES + RESULT_AT + 4);
-    if (high === -1 && low >= -MAX_ERRNO) {
-      throw new SystemCallError(name, -low, subject === undefined ? undefined : JSON.stringify(subject));
-    }
-    results.push(high * 2 ** 32 + (low >>> 0));
-    for (const argument of args) {
-      if (!(argument instanceof Output)) continue;
-      const at = argument.at - HEADER_BYTES;
-      argument.bytes = answer.subarray(at, at + argument.bytes.length);
-    }
+  for (let i = 0, at = RESULT_AT; i < calls.length; i++, at += CALL_BYTES) {
+    const low = answer.readInt32LE(at);
+    const high = answer.readInt32LE(at + 4);
+    if (high === -1 && low >= -MAX_ERRNO && !calls[i]!.mayFail) throw failureOf(calls[i]!, -low);
+    if (i >= first) results.push(high * 2 ** 32 + (low >>> 0));
   }
+  for (const { args } of calls) for (const argument of args) if (argument instanceof Output) fill(argument, answer);
   return results;
+}
+
+function failureOf({ name, subject, doing }: Call, errno: number): Error {
+  const error = new SystemCallError(name, errno, subject === undefined ? undefined : JSON.stringify(subject));
+  return doing === undefined ? error : asTslayerError(error, doing);
+}
+
+function fill(output: Output, answer: Buffer): void {
+  const at = output.at - HEADER_BYTES;
+  output.bytes = answer.subarray(at, at + output.bytes.length);
 }
 
 const MAX_ERRNO = 4095;
@@ -91,12 +102,13 @@ function reserve(length: number): void {
   const larger = Buffer.allocUnsafeSlow(Math.max(length, message.length * 2));
   message.copy(larger, 0, 0, end);
   message = larger;
+  words = new Int32Array(message.buffer);
 }
 
 /** Negative numbers by their two's complement, as C passes them. */
 function setWord(at: number, value: number): void {
-  message.writeInt32LE(value | 0, at);
-  message.writeInt32LE(Math.floor(value / 2 ** 32) | 0, at + 4);
+  words[at >> 2] = value | 0;
+  words[(at >> 2) + 1] = Math.floor(value / 2 ** 32);
 }
 
 function wordOf(argument: Argument): number {

@@ -24,7 +24,6 @@ export type SystemCall =
   | 'fstatfs'
   | 'pivot_root'
   | 'prctl'
-  | 'sched_setaffinity'
   | 'mount'
   | 'umount2'
   | 'sethostname'
@@ -73,7 +72,6 @@ const NUMBERS: Readonly<Record<SystemCall, readonly [x64: number, arm64: number]
   fstatfs: [138, 44],
   pivot_root: [155, 41],
   prctl: [157, 167],
-  sched_setaffinity: [203, 122],
   mount: [165, 40],
   umount2: [166, 39],
   sethostname: [170, 161],

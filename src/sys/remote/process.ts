@@ -1,7 +1,6 @@
 /** Another process's mounts, namespaces, ids and limits: the calls that turn a stub into a container's program. */
 import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
-import type { CpuSet } from '../affinity.ts';
 import { hasErrno } from '../libc.ts';
 import { AT_EMPTY_PATH, AT_FDCWD, AT_RECURSIVE } from '../mount-api.ts';
 import type { ResourceLimit } from '../process.ts';
@@ -35,7 +34,6 @@ const FILTER_INSTRUCTION_BYTES = 8;
 const AF_INET = 2;
 const SOCK_DGRAM = 2;
 const SOCK_CLOEXEC = 0o2000000;
-const SIOCGIFFLAGS = 0x8913;
 const SIOCSIFFLAGS = 0x8914;
 const IFF_UP = 1;
 const IFREQ_BYTES = 40;
@@ -49,54 +47,59 @@ export interface RemoteCapabilities {
 
 export class RemoteProcess extends RemoteFiles {
   mount(source: string, target: string, type: string, flags: number, data: string | null = null): void {
+    this.post('mount', [source, target, type, flags, data], target);
+  }
+
+  /** The same, waited for. @throws SystemCallError */
+  tryMount(source: string, target: string, type: string, flags: number, data: string): void {
     this.call('mount', [source, target, type, flags, data], target);
   }
 
   unmount(target: string, flags: number): void {
-    this.call('umount2', [target, flags], target);
+    this.post('umount2', [target, flags], target);
   }
 
   /** Attaches a detached mount at a path. */
   attachMount(mount: number, target: string): void {
-    this.call('move_mount', [mount, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH], target);
+    this.post('move_mount', [mount, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH], target);
   }
 
   /** The same on what a descriptor stands for. */
   attachMountAt(mount: number, target: number): void {
-    this.call('move_mount', [mount, '', target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH]);
+    this.post('move_mount', [mount, '', target, '', MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH]);
   }
 
   /** Adds MOUNT_ATTR_* to the mount on `name` in an open directory; `''` is the directory itself. */
   setMountAttributes(directory: number, name: string, attributes: number, recursive: boolean): void {
     const struct = new BigUint64Array([BigInt(attributes), 0n, 0n, 0n]);
     const flags = (name === '' ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW) | (recursive ? AT_RECURSIVE : 0);
-    this.call('mount_setattr', [directory, name, flags, new Uint8Array(struct.buffer), struct.byteLength], name);
+    this.post('mount_setattr', [directory, name, flags, new Uint8Array(struct.buffer), struct.byteLength], name);
   }
 
   pivotRoot(newRoot: string, putOld: string): void {
-    this.call('pivot_root', [newRoot, putOld], newRoot);
+    this.post('pivot_root', [newRoot, putOld], newRoot);
   }
 
   unshare(flags: number): void {
-    this.call('unshare', [flags]);
+    this.post('unshare', [flags]);
   }
 
   setns(namespace: number, kind: number): void {
-    this.call('setns', [namespace, kind]);
+    this.post('setns', [namespace, kind]);
   }
 
   sethostname(name: string): void {
-    this.call('sethostname', [Buffer.from(name), Buffer.byteLength(name)], name);
+    this.post('sethostname', [Buffer.from(name), Buffer.byteLength(name)], name);
   }
 
-  /** Brings a network interface up: netdevice(7). The loopback gets 127.0.0.1 and ::1 by itself. */
-  bringUp(name: string): void {
+  /** Brings the loopback of a new network namespace up: netdevice(7). It gets 127.0.0.1 and ::1 by itself. */
+  bringUpLoopback(): void {
     const socket = this.call('socket', [AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0]);
     const request = Buffer.alloc(IFREQ_BYTES);
-    request.write(name, 0, IFREQ_FLAGS - 1);
-    const now = this.ioctl(socket, SIOCGIFFLAGS, request, name);
-    now.writeUInt16LE(now.readUInt16LE(IFREQ_FLAGS) | IFF_UP, IFREQ_FLAGS);
-    this.ioctl(socket, SIOCSIFFLAGS, now, name);
+    request.write('lo', 0, IFREQ_FLAGS - 1);
+    // The other flags that can be changed are for interfaces with addresses of their own, and off in a new one.
+    request.writeUInt16LE(IFF_UP, IFREQ_FLAGS);
+    this.post('ioctl', [socket, SIOCSIFFLAGS, request], 'lo');
     this.close(socket);
   }
 
@@ -132,11 +135,9 @@ export class RemoteProcess extends RemoteFiles {
   /** Real, effective and saved ids, supplementary groups first. */
   setIds(uid: number, gid: number, groups: readonly number[]): void {
     const list = new Uint32Array(groups);
-    this.callAll([
-      { name: 'setgroups', args: [list.length, new Uint8Array(list.buffer)] },
-      { name: 'setresgid', args: [gid, gid, gid] },
-      { name: 'setresuid', args: [uid, uid, uid] },
-    ]);
+    this.post('setgroups', [list.length, new Uint8Array(list.buffer)]);
+    this.post('setresgid', [gid, gid, gid]);
+    this.post('setresuid', [uid, uid, uid]);
   }
 
   permittedCapabilities(): bigint {
@@ -151,28 +152,24 @@ export class RemoteProcess extends RemoteFiles {
       ...words.map((word) => Number(word & 0xffffffffn)),
       ...words.map((word) => Number(word >> 32n)),
     ]);
-    this.call('capset', [capabilityHeader(), new Uint8Array(sets.buffer)]);
+    this.post('capset', [capabilityHeader(), new Uint8Array(sets.buffer)]);
   }
 
   /** Takes everything but `keep` out of the bounding set: no program executed later can gain it. */
   limitBoundingSet(keep: bigint): void {
     const bits = Array.from({ length: lastCapability() + 1 }, (_, bit) => bit);
     const held = this.callAll(bits.map((bit) => prctlCall(PR_CAPBSET_READ, bit)));
-    const surplus = bits.filter((bit) => held[bit] === 1 && !((keep >> BigInt(bit)) & 1n));
-    this.callAll(surplus.map((bit) => prctlCall(PR_CAPBSET_DROP, bit)));
+    for (const bit of bits) {
+      if (held[bit] === 1 && !((keep >> BigInt(bit)) & 1n)) this.#prctl(PR_CAPBSET_DROP, bit);
+    }
   }
 
   /** The ambient set: what a program executed without privilege keeps. Must be permitted and inheritable already. */
   setAmbientCapabilities(mask: bigint): void {
-    const raised = Array.from({ length: 64 }, (_, bit) => bit).filter((bit) => (mask >> BigInt(bit)) & 1n);
-    this.callAll([
-      prctlCall(PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL),
-      ...raised.map((bit) => prctlCall(PR_CAP_AMBIENT, AMBIENT_RAISE, bit)),
-    ]);
-  }
-
-  setProcessors(processors: CpuSet): void {
-    this.call('sched_setaffinity', [0, processors.length, processors]);
+    this.#prctl(PR_CAP_AMBIENT, AMBIENT_CLEAR_ALL);
+    for (let bit = 0; mask >> BigInt(bit) > 0n; bit++) {
+      if ((mask >> BigInt(bit)) & 1n) this.#prctl(PR_CAP_AMBIENT, AMBIENT_RAISE, bit);
+    }
   }
 
   setResourceLimit(resource: number, { soft, hard }: ResourceLimit): void {
@@ -189,21 +186,22 @@ export class RemoteProcess extends RemoteFiles {
   /** Default disposition for every signal; those that were ignored would stay so over execve. */
   resetSignals(): void {
     const { SIGKILL, SIGSTOP } = constants.signals;
-    const signals = Array.from({ length: SIGNALS }, (_, i) => i + 1).filter((n) => n !== SIGKILL && n !== SIGSTOP);
-    this.callAll(
-      signals.map((signal) => ({ name: 'rt_sigaction', args: [signal, DEFAULT_ACTION, null, SIGNAL_SET_BYTES] })),
-    );
+    for (let signal = 1; signal <= SIGNALS; signal++) {
+      if (signal === SIGKILL || signal === SIGSTOP) continue;
+      this.post('rt_sigaction', [signal, DEFAULT_ACTION, null, SIGNAL_SET_BYTES]);
+    }
   }
 
   /** Keeps every signal waiting until the program that comes next asks for it, or lets it in. */
   blockSignals(): void {
     const all = new Uint8Array(SIGNAL_SET_BYTES).fill(0xff);
-    this.call('rt_sigprocmask', [SIG_SETMASK, all, null, SIGNAL_SET_BYTES]);
+    this.post('rt_sigprocmask', [SIG_SETMASK, all, null, SIGNAL_SET_BYTES]);
   }
 
   /** `program`: struct sock_filter instructions. Needs no_new_privs, or CAP_SYS_ADMIN. */
   installFilter(program: Uint8Array): void {
-    this.callAll([filterCall(program)]);
+    const { name, args } = filterCall(program);
+    this.post(name, args);
   }
 
   /**
@@ -219,8 +217,9 @@ export class RemoteProcess extends RemoteFiles {
     this.execute(filter ? [filterCall(filter), execute] : [execute]);
   }
 
-  #prctl(option: number, value: number): void {
-    this.callAll([prctlCall(option, value)]);
+  #prctl(option: number, ...values: number[]): void {
+    const { name, args, subject } = prctlCall(option, ...values);
+    this.post(name, args, subject);
   }
 }
 

@@ -4,7 +4,6 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { exitStatusOf, type RunOptions } from '../../../src/launch/index.ts';
-import { currentProcessor, ownProcessors, setProcessors } from '../../../src/sys/affinity.ts';
 import { LaunchKit } from '../../support/launch-kit.ts';
 import { program, requires, root } from '../../support/requires.ts';
 
@@ -44,21 +43,6 @@ describe('run', () => {
     for (const [options, shared] of switches) {
       const seen = await kit.sh(`readlink /proc/self/ns/${shared}`, options);
       assert.equal(seen.trim(), hostNamespace(shared), JSON.stringify(options));
-    }
-  });
-
-  test('may use the processors that its caller may use', async (t) => {
-    if (!requires(t, root, program('busybox'))) return;
-    const own = readFileSync('/proc/thread-self/status', 'utf8');
-    assert.equal(field(await kit.sh('cat /proc/self/status'), 'Cpus_allowed'), field(own, 'Cpus_allowed'));
-    assert.equal(field(readFileSync('/proc/thread-self/status', 'utf8'), 'Cpus_allowed'), field(own, 'Cpus_allowed'));
-    const before = ownProcessors();
-    setProcessors(currentProcessor());
-    try {
-      const one = field(readFileSync('/proc/thread-self/status', 'utf8'), 'Cpus_allowed');
-      assert.equal(field(await kit.sh('cat /proc/self/status'), 'Cpus_allowed'), one);
-    } finally {
-      setProcessors(before);
     }
   });
 
