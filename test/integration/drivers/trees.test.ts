@@ -120,7 +120,7 @@ function countOf(report: string): number {
   return calls;
 }
 
-test('copying a file takes nine system calls, where cp -a takes fourteen', (t) => {
+test('copying a file takes nine system calls, where cp -a takes seventeen', (t) => {
   if (!requires(t, root, program('strace'))) return;
   using dir = tempDir('copy-calls');
   const calls = callsPerFile('copy', dir.path);
