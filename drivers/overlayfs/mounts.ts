@@ -5,6 +5,7 @@
  */
 import { existsSync } from 'node:fs';
 import { TslayerError } from '../../src/errors.ts';
+import { kernelFeatures } from '../../src/mounts/kernel.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { overlayMarks } from '../changes/overlay.ts';
 import type { Directories } from '../directories/directories.ts';
@@ -51,13 +52,18 @@ export function mountsOf(
       ...upper,
       ...FEATURE_OPTIONS,
       ...(context.userxattr ? ['userxattr'] : []),
-      ...(writable && request.ephemeral ? ['volatile'] : []),
+      ...(writable && request.ephemeral && knowsVolatile() ? ['volatile'] : []),
     ],
   };
   if (idmap === undefined) return [overlay];
   // One idmapped copy of the whole directory: upper and work directory must lie on one mount.
   const options = [`idmap=/proc/self/fd/${idmap}`];
   return [{ type: 'bind', source: directories.path, options, stage: 'layers' }, overlay];
+}
+
+/** Since 5.10. Kernels that lack a later option are not asked: it saves time, nothing else. */
+function knowsVolatile(): boolean {
+  return kernelFeatures().lowerdirAdd;
 }
 
 /** The kernel leaves this behind when a volatile overlay is mounted, and refuses the directories from then on. */

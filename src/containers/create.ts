@@ -34,8 +34,12 @@ export async function createContainer(
   const id = newContainerId();
   const session = await context.session.open();
   const labels = { [SESSION_LABEL]: session, ...(remove && { [REMOVE_LABEL]: 'yes' }) };
-  // The launcher puts the namespace in, once it is made.
-  const mounts = run.userns === undefined || run.userns === 'host' ? {} : { userNamespaceFd: NO_FD };
+  const mounts = {
+    // What is written there goes with the container: nothing of it needs to reach the disk.
+    ephemeral: remove,
+    // The launcher puts the namespace in, once it is made.
+    ...(run.userns !== undefined && run.userns !== 'host' && { userNamespaceFd: NO_FD }),
+  };
   const rootfs = await prepareRootfs(context, image, { ...operation, id, name: run.name ?? id, labels, mounts });
   try {
     const after = onExit?.(id);
