@@ -5,7 +5,6 @@ import { addressOf } from './memory.ts';
 const cSocketpair = native('int', 'socketpair', ['int', 'int', 'int', 'bytes']);
 const cSendmsg = native('long', 'sendmsg', ['int', 'bytes', 'int']);
 const cSetsockopt = native('int', 'setsockopt', ['int', 'int', 'int', 'bytes', 'uint']);
-const cRecvmsg = native('long', 'recvmsg', ['int', 'bytes', 'int']);
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -13,7 +12,6 @@ const SOCK_CLOEXEC = 0o2000000;
 const SOL_SOCKET = 1;
 const SO_RCVTIMEO = 20;
 const SCM_RIGHTS = 1;
-const MSG_CMSG_CLOEXEC = 0x40000000;
 const MSG_NOSIGNAL = 0x4000;
 /** The kernel's own limit for one message, SCM_MAX_FD. */
 export const MAX_FDS = 253;
@@ -61,17 +59,4 @@ export function sendWithFds(socket: number, data: Uint8Array, fds: readonly numb
     for (const [i, fd] of fds.entries()) block.writeInt32LE(fd, CONTROL + CONTROL_HEADER + i * 4);
   }
   return check(cSendmsg(socket, block, MSG_NOSIGNAL), 'sendmsg');
-}
-
-/** Receives into `data`; 0 bytes at the end of the stream. Descriptors come close-on-exec. */
-export function receiveWithFds(socket: number, data: Uint8Array): { bytes: number; fds: number[] } {
-  const block = messageBlock(data, MAX_FDS);
-  const bytes = check(cRecvmsg(socket, block, MSG_CMSG_CLOEXEC), 'recvmsg');
-  const fds: number[] = [];
-  const used = Number(block.readBigUInt64LE(CONTROL_LENGTH_AT));
-  if (used >= CONTROL_HEADER && block.readInt32LE(CONTROL + 12) === SCM_RIGHTS) {
-    const end = CONTROL + Number(block.readBigUInt64LE(CONTROL));
-    for (let at = CONTROL + CONTROL_HEADER; at < end; at += 4) fds.push(block.readInt32LE(at));
-  }
-  return { bytes, fds };
 }

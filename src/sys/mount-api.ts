@@ -1,6 +1,6 @@
 /**
  * Mounting: the file-descriptor based API of Linux 5.2 (fsopen(2) and friends; the numbers are the same on every
- * architecture) and the classic mount(2), umount2(2), pivot_root(2).
+ * architecture) and the classic mount(2), umount2(2).
  */
 import { readSync } from 'node:fs';
 import { check, closeFd, cstring, hasErrno, native, type PathLike, rawSyscall } from './libc.ts';
@@ -37,7 +37,6 @@ const OPEN_TREE_CLOEXEC = 0o2000000;
 const FSOPEN_CLOEXEC = 1;
 const FSMOUNT_CLOEXEC = 1;
 const MOVE_MOUNT_F_EMPTY_PATH = 0x4;
-const MOVE_MOUNT_T_EMPTY_PATH = 0x40;
 
 const FSCONFIG_SET_FLAG = 0;
 const FSCONFIG_SET_STRING = 1;
@@ -52,7 +51,6 @@ const sysFsmount = rawSyscall(432, ['int', 'uint', 'uint']);
 const sysMountSetattr = rawSyscall(442, ['int', 'path', 'uint', 'bytes', 'ulong']);
 const cMount = native('int', 'mount', ['path', 'path', 'path', 'ulong', 'bytes']);
 const cUmount2 = native('int', 'umount2', ['path', 'int']);
-const sysPivotRoot = native('long', 'syscall', ['long', 'path', 'path']);
 
 const EMPTY = cstring('');
 
@@ -66,12 +64,6 @@ export function mount(source: PathLike, target: PathLike, type: string, flags: n
 /** umount2(2). */
 export function umount(target: PathLike, flags: number = UMOUNT_NOFOLLOW): void {
   check(cUmount2(cstring(target), flags), 'umount2', target);
-}
-
-/** pivot_root(2), which C libraries do not wrap; its number is the architecture's own. */
-export function pivotRoot(newRoot: PathLike, putOld: PathLike): void {
-  const number = process.arch === 'x64' ? 155 : 41;
-  check(sysPivotRoot(number, cstring(newRoot), cstring(putOld)), 'pivot_root', newRoot);
 }
 
 /** A file-system configuration context being filled in; close it when done. */
@@ -149,12 +141,6 @@ export class FsContext implements Disposable {
 /** Attaches a detached mount (from fsmount or open_tree) at a path. */
 export function attachMount(mountFd: number, target: PathLike): void {
   check(sysMoveMount(mountFd, EMPTY, AT_FDCWD, cstring(target), MOVE_MOUNT_F_EMPTY_PATH), 'move_mount', target);
-}
-
-/** The same on what a descriptor stands for. */
-export function attachMountAt(mountFd: number, targetFd: number): void {
-  const flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
-  check(sysMoveMount(mountFd, EMPTY, targetFd, EMPTY, flags), 'move_mount');
 }
 
 /** open_tree(2): an O_PATH descriptor of a mount, or with OPEN_TREE_CLONE a detached copy of it. */

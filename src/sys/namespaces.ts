@@ -17,7 +17,6 @@ const cChroot = native('int', 'chroot', ['path']);
 const cFchdir = native('int', 'fchdir', ['int']);
 const cChdir = native('int', 'chdir', ['path']);
 const cUmask = native('int', 'umask', ['uint']);
-const cSethostname = native('int', 'sethostname', ['bytes', 'ulong']);
 const sysPidfdOpen = rawSyscall(434, ['int', 'uint']);
 const sysPidfdGetfd = rawSyscall(438, ['int', 'int', 'uint']);
 
@@ -47,11 +46,6 @@ export function fchdir(fd: number): void {
 /** Sets the umask (the thread's own after `unshare(CLONE_FS)`), returns the former one. */
 export function umask(mask: number): number {
   return cUmask(mask);
-}
-
-export function sethostname(name: string): void {
-  const bytes = Buffer.from(name);
-  check(cSethostname(bytes, bytes.length), 'sethostname', name);
 }
 
 export function pidfdOpen(pid: number): number {

@@ -2,16 +2,13 @@
 import { check, native } from './libc.ts';
 
 const cIoctl = native('int', 'ioctl', ['int', 'ulong', 'bytes']);
-const cIoctlInt = native('int', 'ioctl', ['int', 'ulong', 'long']);
 const cTcgetattr = native('int', 'tcgetattr', ['int', 'bytes']);
 const cTcsetattr = native('int', 'tcsetattr', ['int', 'int', 'bytes']);
 const cCfmakeraw = native('int', 'cfmakeraw', ['bytes']);
-const cDup2 = native('int', 'dup2', ['int', 'int']);
 
 const TCSADRAIN = 1;
 /** Enough for struct termios of every C library. */
 const TERMIOS_BYTES = 128;
-const TIOCSCTTY = 0x540e;
 const TIOCGWINSZ = 0x5413;
 const TIOCSWINSZ = 0x5414;
 const TIOCSPTLCK = 0x40045431;
@@ -30,11 +27,6 @@ export function unlockSlave(master: number): number {
   return word.readInt32LE(0);
 }
 
-/** Makes a terminal the controlling one of the session that the caller leads. */
-export function setControllingTerminal(slave: number): void {
-  check(cIoctlInt(slave, TIOCSCTTY, 0), 'ioctl TIOCSCTTY');
-}
-
 export function setWindowSize(terminal: number, size: WindowSize): void {
   const winsize = Buffer.alloc(8);
   winsize.writeUInt16LE(size.rows, 0);
@@ -46,10 +38,6 @@ export function getWindowSize(terminal: number): WindowSize {
   const winsize = Buffer.alloc(8);
   check(cIoctl(terminal, TIOCGWINSZ, winsize), 'ioctl TIOCGWINSZ');
   return { rows: winsize.readUInt16LE(0), columns: winsize.readUInt16LE(2) };
-}
-
-export function dup2(from: number, to: number): void {
-  check(cDup2(from, to), 'dup2');
 }
 
 /**

@@ -19,6 +19,7 @@ const AT_FDCWD = -100;
 class Stub implements Disposable {
   readonly child: ChildProcess;
   readonly remote: RemoteProcess;
+  #gone = false;
   readonly #directory: string = mkdtempSync(join(tmpdir(), 'stub-'));
 
   constructor(arch: string = process.arch) {
@@ -32,8 +33,13 @@ class Stub implements Disposable {
     this.remote = new RemoteProcess(mine);
   }
 
+  hangUp(): void {
+    if (!this.#gone) this.remote[Symbol.dispose]();
+    this.#gone = true;
+  }
+
   [Symbol.dispose](): void {
-    this.remote[Symbol.dispose]();
+    this.hangUp();
     this.child.kill('SIGKILL');
     rmSync(this.#directory, { recursive: true });
   }
@@ -92,8 +98,8 @@ describe('a stub', () => {
   });
 
   test('ends with the socket, and is missed when it was killed', async () => {
-    const left = new Stub();
-    left.remote[Symbol.dispose]();
+    using left = new Stub();
+    left.hangUp();
     assert.deepEqual(await once(left.child, 'exit'), [125, null]);
     using killed = new Stub();
     killed.child.kill('SIGKILL');
