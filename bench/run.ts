@@ -1,8 +1,9 @@
 /**
  * `run --rm IMAGE /bin/true` from the shell, the image pulled already: tslayer beside podman, docker, containerd and
- * runc alone, and what a start of Node costs by itself, twice in every `run` of ours:
+ * runc alone, and what a start of Node costs by itself, once in every `run` of ours. Then many at once, and the same by
+ * the library, without a start of Node:
  *
- *     node bench/run.ts [--image alpine-3.20] [--tools erofs,overlayfs,podman,…] [--rounds 20] [--keep]
+ *     node bench/run.ts [--image alpine-3.20] [--tools erofs,overlayfs,podman,…] [--rounds 20] [--at-once 20] [--keep]
  *
  * The tools take turns, so that a busy minute hits all of them.
  */
@@ -24,6 +25,7 @@ const { values } = parseArgs({
     image: { type: 'string', default: 'alpine-3.20' },
     tools: { type: 'string', default: 'erofs,overlayfs,podman,docker,containerd' },
     rounds: { type: 'string', default: '20' },
+    'at-once': { type: 'string', default: '20' },
     layout: { type: 'string', default: '.tmp/bench-images' },
     keep: { type: 'boolean', default: false },
   },
@@ -33,17 +35,23 @@ const { values } = parseArgs({
 interface Runner {
   readonly name: string;
   readonly meter: Meter;
-  readonly command: Command;
-  readonly seconds: number[];
-  readonly cpuSeconds: number[];
+  readonly command: () => Command;
+  /** The same by a library. */
+  readonly inside: readonly string[] | undefined;
+  readonly milliseconds: number[];
+  readonly cpuMilliseconds: number[];
+  /** From the first start to the last end of many. */
+  readonly together: number[];
 }
 
-const runner = (name: string, meter: Meter, command: Command): Runner => ({
+const runner = (name: string, meter: Meter, command: () => Command, inside?: readonly string[]): Runner => ({
   name,
   meter,
   command,
-  seconds: [],
-  cpuSeconds: [],
+  inside,
+  milliseconds: [],
+  cpuMilliseconds: [],
+  together: [],
 });
 
 /** The same bundle each time: no image, no snapshot, nothing but the runtime. */
@@ -72,26 +80,40 @@ for (const name of values.tools.split(',')) {
   const disk = resources.use(new ScratchDisk());
   const meter = resources.use(new Meter());
   const running = await subject.start(disk.path, meter);
-  if (!running.run) continue;
+  const { run } = running;
+  if (!run) continue;
   await meter.run(running.pull(registry.address, values.image));
-  runners.push(runner(subject.name, meter, running.run(registry.address, values.image)));
+  const inside = running.runInside?.(registry.address, values.image, Number(values.rounds));
+  runners.push(runner(subject.name, meter, () => run(registry.address, values.image), inside));
 }
 {
   const meter = resources.use(new Meter());
   const disk = resources.use(new ScratchDisk());
   if (programPath('runc') && programPath('umoci')) {
-    runners.push(runner('runc alone, from a bundle', meter, bundleFor('runc', disk.path)));
+    const bundle = bundleFor('runc', disk.path);
+    runners.push(runner('runc alone, from a bundle', meter, () => bundle));
   } else process.stderr.write('left out: runc alone (not installed: runc or umoci)\n');
-  runners.push(runner('node -e 0', meter, { argv: [process.execPath, '-e', '0'] }));
+  runners.push(runner('node -e 0', meter, () => ({ argv: [process.execPath, '-e', '0'] })));
 }
 
 for (let round = -1; round < Number(values.rounds); round++) {
-  for (const { meter, command, seconds, cpuSeconds } of runners) {
-    const cost = await meter.run(command);
+  for (const { meter, command, milliseconds, cpuMilliseconds } of runners) {
+    const cost = await meter.run(command());
     // The first round warms caches, and is not counted.
     if (round < 0) continue;
-    seconds.push(cost.seconds * 1000);
-    cpuSeconds.push(cost.cpuSeconds * 1000);
+    milliseconds.push(cost.seconds * 1000);
+    cpuMilliseconds.push(cost.cpuSeconds * 1000);
+  }
+}
+
+const TOGETHER_ROUNDS = 3;
+const many = Number(values['at-once']);
+for (let round = 0; round < TOGETHER_ROUNDS; round++) {
+  // A bundle holds one container at a time.
+  for (const { meter, command, together } of runners.filter(({ name }) => !name.startsWith('runc'))) {
+    const before = performance.now();
+    await Promise.all(Array.from({ length: many }, () => meter.run(command())));
+    together.push(performance.now() - before);
   }
 }
 
@@ -101,14 +123,29 @@ interface Measured {
   readonly cpuMilliseconds: Summary;
   /** Of podman's median. */
   readonly ratio?: number;
+  /** All of `--at-once`. */
+  readonly together?: Summary;
+  /** By the library. */
+  readonly inside?: Summary;
 }
 
 const podman = runners.find(({ name }) => name.startsWith('podman'));
-const results = runners.map(({ name, seconds, cpuSeconds }): Measured => {
-  const milliseconds = summarize(seconds);
-  const ratio = podman && milliseconds.median / summarize(podman.seconds).median;
-  return { tool: name, milliseconds, cpuMilliseconds: summarize(cpuSeconds), ...(ratio !== undefined && { ratio }) };
+const results = runners.map((each): Measured => {
+  const milliseconds = summarize(each.milliseconds);
+  const ratio = podman && milliseconds.median / summarize(podman.milliseconds).median;
+  return {
+    tool: each.name,
+    milliseconds,
+    cpuMilliseconds: summarize(each.cpuMilliseconds),
+    ...(ratio !== undefined && { ratio }),
+    ...(each.together.length > 0 && { together: summarize(each.together) }),
+    ...(each.inside && { inside: summarize(runInside(each.inside)) }),
+  };
 });
+
+function runInside([program = '', ...args]: readonly string[]): number[] {
+  return JSON.parse(execFileSync(program, args, { encoding: 'utf8' })) as number[];
+}
 
 publish(
   {
@@ -130,13 +167,15 @@ publish(
     ],
     data: results,
     table: textTable(
-      ['tool', 'ms', 'range', 'CPU ms', 'of podman'],
-      results.map(({ tool, milliseconds: { median, min, max }, cpuMilliseconds, ratio }) => [
+      ['tool', 'ms', 'range', 'CPU ms', 'of podman', `${many} at once, ms`, 'by the library, ms'],
+      results.map(({ tool, milliseconds: { median, min, max }, cpuMilliseconds, ratio, together, inside }) => [
         tool,
         median.toFixed(1),
         `${min.toFixed(1)}–${max.toFixed(1)}`,
         cpuMilliseconds.median.toFixed(1),
-        ratio === undefined ? '' : ratio.toFixed(2),
+        ratio?.toFixed(2) ?? '',
+        together?.median.toFixed(0) ?? '',
+        inside?.median.toFixed(1) ?? '',
       ]),
     ),
   },

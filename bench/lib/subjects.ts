@@ -20,9 +20,14 @@ export interface Pulling {
   /** Mounts a pulled image once, where that is a step of its own. */
   mount?(address: string, image: string): Command;
   remove?(address: string, image: string): Command;
-  /** Runs /bin/true in a new container of a pulled image, without network set-up, and removes it. */
+  /** Asked for anew for each run. Runs /bin/true in a new container of a pulled image, without network set-up, and removes it. */
   run?(address: string, image: string): Command;
+  /** The same by the library, in one process, so many times; prints milliseconds as JSON. */
+  runInside?(address: string, image: string, rounds: number): readonly string[];
 }
+
+/** Containers of containerd have names, and may run at the same time. */
+let serial = 0;
 
 const needs =
   (...programs: string[]) =>
@@ -95,7 +100,7 @@ const containerd: Subject = {
       }),
       remove: (address, image) => ({ argv: [...ctr, 'rm', '--sync', `${address}/${image}:latest`] }),
       run: (address, image) => ({
-        argv: [...run, '--snapshotter', 'overlayfs', `${address}/${image}:latest`, 'bench', '/bin/true'],
+        argv: [...run, '--snapshotter', 'overlayfs', `${address}/${image}:latest`, `bench-${serial++}`, '/bin/true'],
       }),
     };
   },
@@ -195,6 +200,10 @@ function tslayer(driver: string, durability: 'layer' | 'none'): Subject {
         mount: (address, image) => ({ argv: [...own, 'mount', reference(address, image)] }),
         remove: (address, image) => ({ argv: [...own, 'rmi', reference(address, image)] }),
         run: (address, image) => ({ argv: [...own, 'run', '--rm', reference(address, image), '/bin/true'] }),
+        runInside: (address, image, rounds) => {
+          const program = [process.execPath, '--no-warnings', join(import.meta.dirname, 'run-inside.ts')];
+          return [...program, PROJECT, root, config, driver, reference(address, image), String(rounds)];
+        },
       };
     },
   };
