@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { exitStatusOf, type RunOptions } from '../../../src/launch/index.ts';
+import { findMount } from '../../../src/mounts/mountinfo.ts';
 import { LaunchKit } from '../../support/launch-kit.ts';
 import { program, requires, root } from '../../support/requires.ts';
 
@@ -229,6 +230,21 @@ describe('run', () => {
     });
     running.kill('TERM');
     assert.equal((await running.exited).exitCode, 143);
+  });
+
+  test('a root file system of several mounts is on the host only until the program starts', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    const spec = kit.spec({ command: ['sh', '-c', 'test -e /bin/sh && sleep 0.3; exit 7'] });
+    // One over the other: no single detached mount can stand for them. As on kernels without the mount API.
+    const mounts = [...spec.rootfs.mounts, ...spec.rootfs.mounts];
+    const place = join(kit.root, 'containers', spec.id, 'rootfs');
+    const stdio = ['ignore', 'ignore', 'ignore'] as const;
+    const running = await kit.launcher.run({ ...spec, rootfs: { ...spec.rootfs, mounts } }, { stdio });
+    assert.equal(findMount(place), undefined);
+    assert.equal((await running.exited).exitCode, 7);
+    const missing = { ...kit.spec({ command: ['/nothing'] }), rootfs: { ...spec.rootfs, mounts } };
+    await assert.rejects(kit.launcher.run(missing, { stdio }), /there is no program/);
+    assert.equal(findMount(join(kit.root, 'containers', missing.id, 'rootfs')), undefined);
   });
 
   test('an abort kills it', async (t) => {
