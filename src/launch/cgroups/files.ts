@@ -51,7 +51,6 @@ const PATIENCE_MS = 10_000;
 
 /** Removes a cgroup and what is below it; waits while the kernel still buries the last processes. */
 export async function removeCgroup(directory: string): Promise<void> {
-  for (const child of childrenOf(directory)) await removeCgroup(child);
   const deadline = Date.now() + PATIENCE_MS;
   for (let pause = 1; ; pause = Math.min(pause * 2, 50)) {
     try {
@@ -61,7 +60,9 @@ export async function removeCgroup(directory: string): Promise<void> {
       if (hasErrno(error, 'ENOENT')) return;
       if (!hasErrno(error, 'EBUSY') || Date.now() > deadline) throw error;
     }
-    await delay(pause);
+    const children = childrenOf(directory);
+    for (const child of children) await removeCgroup(child);
+    if (children.length === 0) await delay(pause);
   }
 }
 
