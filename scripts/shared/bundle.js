@@ -8,11 +8,7 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 /** Programs: one file each. What they import dynamically lies in it too, and is evaluated when it is asked for. */
-const PROGRAMS = [
-  'src/cli/main',
-  'src/launch/watcher',
-  'src/remove-at-end',
-];
+const PROGRAMS = ['src/cli/main', 'src/launch/watcher', 'src/remove-at-end'];
 
 /** What package.json exports. These, and the modules that workers load, share their chunks. */
 const EXPORTS = {
