@@ -43,8 +43,6 @@ export async function prepareRootfs(
   const { config } = await readImage(context, image.manifest);
   if (config === undefined) throw new TslayerError('UNSUPPORTED', `${shortName(image.name)} is no image that can run`);
   const key = snapshotKey(request.id);
-  const labels = { image: image.name, container: request.name };
-  await snapshots.create(key, chain, { kind: 'active', manifest: image.manifest, labels });
   const row: ContainerRow = {
     id: request.id,
     name: request.name,
@@ -53,18 +51,15 @@ export async function prepareRootfs(
     labels: request.labels ?? {},
     createdAt: Date.now(),
   };
-  try {
-    metadata.transaction(() => {
-      if (metadata.containers.byName(row.name)) {
-        throw new TslayerError('ALREADY_EXISTS', `the container name ${row.name} is taken`);
-      }
-      metadata.containers.put(row);
-      metadata.images.touch(image.name, Date.now());
-    });
-  } catch (error) {
-    await snapshots.remove(key);
-    throw error;
-  }
+  const record = () => {
+    if (metadata.containers.byName(row.name)) {
+      throw new TslayerError('ALREADY_EXISTS', `the container name ${row.name} is taken`);
+    }
+    metadata.containers.put(row);
+    metadata.images.touch(image.name, Date.now());
+  };
+  const labels = { image: image.name, container: request.name };
+  await snapshots.create(key, chain, { kind: 'active', manifest: image.manifest, labels, alongside: record });
   const mounts = await snapshots.mounts(key, request.mounts);
   return { row, mounts, config, image: shortName(image.name) };
 }
@@ -72,8 +67,9 @@ export async function prepareRootfs(
 /** Forgets a container and drops what was written in it. Idempotent; nothing may be mounted of it any more. */
 export async function dropRootfs(context: StoreContext, id: string): Promise<void> {
   const { metadata, snapshots } = context;
-  metadata.transaction(() => metadata.containers.delete(id), { durable: true });
-  if (metadata.snapshots.get(snapshotKey(id))) await snapshots.remove(snapshotKey(id));
+  const forget = () => void metadata.containers.delete(id);
+  if (metadata.snapshots.get(snapshotKey(id))) await snapshots.remove(snapshotKey(id), forget);
+  else metadata.transaction(forget, { durable: true });
 }
 
 function snapshotKey(containerId: string): string {

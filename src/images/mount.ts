@@ -59,9 +59,16 @@ export async function mountImage(
   if (!NAME.test(name)) throw new TslayerError('INVALID_ARGUMENT', `not a name for a mount: ${JSON.stringify(name)}`);
   using _lock = await holdLock(mountsLockPath(context.paths), { signal: options.signal });
   const target = prepareTarget(context, name, options.target);
-  const isNew = await prepareSnapshot(context, image, chain, name, target, options.readOnly ?? false);
   const known = context.metadata.mounts.get(name);
-  const row = known ?? record(context, image, name, target, options.readOnly ?? false);
+  const row: MountRow = known ?? {
+    name,
+    target,
+    readOnly: options.readOnly ?? false,
+    image: image.name,
+    createdAt: Date.now(),
+  };
+  const isNew = await prepareSnapshot(context, image, chain, row);
+  if (!isNew && known === undefined) context.metadata.transaction(() => context.metadata.mounts.put(row));
   try {
     throwIfAborted(options.signal);
     const { performMounts } = await import('../mounts/perform.ts');
@@ -164,20 +171,21 @@ function refuseOverStore({ root, mounts }: StorePaths, target: string): void {
   });
 }
 
-/** A new snapshot, or the one of that name when it can be mounted again; true when it is new. */
+/** A new snapshot with its mount's row, or the one of that name when it can be mounted again; true when it is new. */
 async function prepareSnapshot(
   context: StoreContext,
   image: ImageRow,
   chain: ChainID | undefined,
-  name: string,
-  target: string,
-  readOnly: boolean,
+  row: MountRow,
 ): Promise<boolean> {
   const { metadata, snapshots } = context;
-  const kind = readOnly ? 'view' : 'active';
+  const { name, target } = row;
+  const kind = row.readOnly ? 'view' : 'active';
   const found = metadata.snapshots.get(name);
   if (found === undefined) {
-    await snapshots.create(name, chain, { kind, manifest: image.manifest, labels: { image: image.name } });
+    // Together: a snapshot that no mount tells of would be found by nobody.
+    const alongside = () => metadata.mounts.put(row);
+    await snapshots.create(name, chain, { kind, manifest: image.manifest, labels: { image: image.name }, alongside });
     return true;
   }
   const mount = metadata.mounts.get(name);
@@ -193,18 +201,6 @@ async function prepareSnapshot(
 async function isMounted(target: string): Promise<boolean> {
   const mountinfo = await import('../mounts/mountinfo.ts');
   return mountinfo.findMount(target) !== undefined;
-}
-
-function record(
-  { metadata }: StoreContext,
-  image: ImageRow,
-  name: string,
-  target: string,
-  readOnly: boolean,
-): MountRow {
-  const row = { name, target, readOnly, image: image.name, createdAt: Date.now() };
-  metadata.transaction(() => metadata.mounts.put(row));
-  return row;
 }
 
 function findRow({ metadata }: StoreContext, nameOrPath: string): MountRow | undefined {

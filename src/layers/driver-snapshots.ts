@@ -13,6 +13,14 @@ import type { SnapshotInfo, SnapshotStore } from './snapshot-store.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
+export interface CreateOptions {
+  readonly kind: 'active' | 'view';
+  readonly labels?: Labels;
+  readonly manifest?: Digest;
+  /** Runs in the transaction that puts the row: what uses the snapshot is recorded with it, or neither is. */
+  readonly alongside?: () => void;
+}
+
 export interface DriverSnapshotsOptions {
   readonly metadata: Metadata;
   readonly layers: LayerStore;
@@ -65,11 +73,7 @@ export class DriverSnapshots implements SnapshotStore {
    * `prepare` and `view`, with the manifest of the image that the snapshot is made from: it keeps that image's
    * content, and `rmi` names the snapshot as the one who uses it.
    */
-  async create(
-    key: string,
-    parent: ChainID | undefined,
-    options: { readonly kind: 'active' | 'view'; readonly labels?: Labels; readonly manifest?: Digest },
-  ): Promise<SnapshotInfo> {
+  async create(key: string, parent: ChainID | undefined, options: CreateOptions): Promise<SnapshotInfo> {
     this.#requireFree(key);
     const driver = await this.#driver();
     const id = options.kind === 'active' ? await this.#prepareDirectory(parent) : null;
@@ -90,6 +94,7 @@ export class DriverSnapshots implements SnapshotStore {
         this.#requireParent(parent);
         this.#requireManifest(row.manifest);
         this.#metadata.snapshots.put(row);
+        options.alongside?.();
         if (id !== null) this.#metadata.garbage.delete('snapshot', id);
       });
     } catch (error) {
@@ -99,10 +104,12 @@ export class DriverSnapshots implements SnapshotStore {
     return asInfo(row);
   }
 
-  async remove(key: string): Promise<void> {
+  /** @param alongside runs first in the transaction that deletes the row */
+  async remove(key: string, alongside?: () => void): Promise<void> {
     const session = await this.#layers.session();
     const row = this.#metadata.transaction(
       () => {
+        alongside?.();
         const found = this.#require(key);
         this.#requireUnused(found);
         this.#metadata.snapshots.delete(key);
