@@ -32,6 +32,12 @@ export interface FileBlobStoreOptions {
   readonly durable?: boolean;
 }
 
+/** A blob that nobody writes as long as this is held. */
+export interface HeldBlob extends Disposable {
+  /** Removes what an earlier writer left of it. */
+  removePartial(): void;
+}
+
 export class FileBlobStore implements BlobStore {
   readonly #paths: StorePaths;
   readonly #durable: boolean;
@@ -132,13 +138,15 @@ export class FileBlobStore implements BlobStore {
    * Keeps every writer of this digest out while it is held; undefined when one is at work. For removing: whoever
    * wants the blob afterwards sees that it is gone.
    */
-  async hold(digest: Digest): Promise<Disposable | undefined> {
+  async hold(digest: Digest): Promise<HeldBlob | undefined> {
     const { tryLock } = await import('../sys/locks.ts');
     const lock = tryLock(ingestPath(this.#paths, digest));
     if (lock === undefined) return undefined;
+    const unlink = () => rmSync(lock.path, { force: true });
     return {
+      removePartial: unlink,
       [Symbol.dispose]() {
-        if (statSync(lock.path, { throwIfNoEntry: false })?.size === 0) rmSync(lock.path, { force: true });
+        if (statSync(lock.path, { throwIfNoEntry: false })?.size === 0) unlink();
         lock[Symbol.dispose]();
       },
     };
@@ -166,14 +174,6 @@ export class FileBlobStore implements BlobStore {
   /** Bytes that whoever writes the blob has so far; 0 when nobody has begun. */
   partialSize(digest: Digest): number {
     return statSync(ingestPath(this.#paths, digest), { throwIfNoEntry: false })?.size ?? 0;
-  }
-
-  /** Removes a partial blob unless it is being written. */
-  async removePartial(digest: Digest): Promise<boolean> {
-    const { tryLock } = await import('../sys/locks.ts');
-    using lock = tryLock(ingestPath(this.#paths, digest));
-    if (lock) rmSync(lock.path, { force: true });
-    return lock !== undefined;
   }
 
   /** A digest has one size: a descriptor that says otherwise lies, or the disk does. */

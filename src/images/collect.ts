@@ -133,13 +133,15 @@ async function removeFromDisk(context: StoreContext, row: GarbageRow): Promise<b
 }
 
 /**
- * Removes a blob's file and partial unless a row or lease vouches for it by now. False while somebody writes it: he
- * has leased it, and puts a row or leaves it to the end of his lease.
+ * Removes of a blob what nobody vouches for: its file unless there is a row, its partial unless there is a lease, which
+ * stands for both. False while somebody writes it: he has leased it, and puts a row or leaves it to the end of his
+ * lease.
  */
 export async function removeBlobFile({ metadata, blobs }: StoreContext, digest: Digest): Promise<boolean> {
   using held = await blobs.hold(digest);
   if (held === undefined) return false;
-  if (metadata.blobs.has(digest) || metadata.leases.holds('blob', digest)) return true;
-  await blobs.remove(digest);
+  if (metadata.leases.holds('blob', digest)) return true;
+  if (!metadata.blobs.has(digest)) await blobs.remove(digest);
+  held.removePartial();
   return true;
 }

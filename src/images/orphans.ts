@@ -38,8 +38,7 @@ export async function removeOrphans(
 ): Promise<void> {
   for (const orphan of orphans) {
     throwIfAborted(signal);
-    if (orphan.kind === 'blob') await removeBlobFile(context, orphan.key as Digest);
-    else if (orphan.kind === 'partial') await context.blobs.removePartial(orphan.key as Digest);
+    if (orphan.kind === 'blob' || orphan.kind === 'partial') await removeBlobFile(context, orphan.key as Digest);
     else if (orphan.kind === 'layer') await context.layers.removeFromDisk(orphan.key);
     else rmSync(join(context.paths.root, orphan.path), { recursive: true, force: true });
   }

@@ -24,7 +24,7 @@ export async function sweepCrashed(context: StoreContext): Promise<void> {
   const expired = context.metadata.leases.expired(Date.now());
   if (expired.length === 0) return;
   const { endLease } = await import('./lease.ts');
-  for (const lease of expired) await endLease(context, lease.id, { collect: true });
+  for (const lease of expired) await endLease(context, lease.id);
 }
 
 /** Removes what a session left, unless it lives. */

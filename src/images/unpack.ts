@@ -20,7 +20,7 @@ export async function ensureUnpacked(
   const image = await readImage(context, row.manifest);
   requireUnpackable(image);
   const jobs = planUnpack(image, (await context.driver()).stacking);
-  await using lease = await openLease(context, `unpack ${row.name}`);
+  await using lease = await openLease(context, `unpack ${row.name}`, { resumable: true });
   lease.hold({
     blobs: jobs.map((job) => job.descriptor.digest),
     layers: jobs.flatMap((job) => job.target?.key ?? []),

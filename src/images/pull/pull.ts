@@ -62,7 +62,7 @@ export async function pullImage(
   }
   // Loaded here: a pull of what is there does without it.
   const [{ ImageFetch }, { openLease }] = await Promise.all([import('./image-fetch.ts'), import('../lease.ts')]);
-  await using lease = await openLease(context, `pull ${request.names[0]}`);
+  await using lease = await openLease(context, `pull ${request.names[0]}`, { resumable: true });
   try {
     return await new ImageFetch(context, request, options, lease).run(target);
   } catch (error) {

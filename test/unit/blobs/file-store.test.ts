@@ -178,7 +178,7 @@ describe('going on after an interruption', () => {
     assert.deepEqual(await store.read(digest), bytes);
   });
 
-  test('partials are listed, and removed unless someone writes them', async () => {
+  test('partials are listed, and can be held and removed unless someone writes them', async () => {
     await interrupt(1000);
     const listed = await collect(store.listPartial());
     assert.deepEqual(
@@ -187,9 +187,12 @@ describe('going on after an interruption', () => {
     );
     {
       await using _busy = await begin();
-      assert.equal(await store.removePartial(digest), false);
+      assert.equal(await store.hold(digest), undefined);
     }
-    assert.equal(await store.removePartial(digest), true);
+    {
+      using held = await store.hold(digest);
+      held?.removePartial();
+    }
     nothingLeft();
   });
 });
