@@ -4,6 +4,7 @@ import { isTslayerError, TslayerError, throwIfAborted } from '../../errors.ts';
 import type { BlobRow } from '../../metadata/blobs.ts';
 import { algorithmOf, type Digest } from '../../oci/digest.ts';
 import type { StoreContext } from '../context.ts';
+import { openLease } from '../lease.ts';
 import { flowBlob } from '../pull/blob-flow.ts';
 import type { CheckOptions, Finding } from './finding.ts';
 import { imagesWith, loseBlob } from './lose-blob.ts';
@@ -44,6 +45,9 @@ async function hashOf({ blobs }: StoreContext, digest: Digest, { signal }: Check
 /** Fetches the blob again from where one of its images came from; without such a place, does without it. */
 async function restoreBlob(context: StoreContext, row: BlobRow, options: CheckOptions): Promise<string> {
   const names = imagesWith(context, row.digest).map((image) => image.name);
+  // A collector leaves alone what is fetched, and what a crash leaves of it goes with the lease.
+  await using lease = await openLease(context, `fsck ${row.digest}`);
+  lease.hold({ blobs: [row.digest] });
   let failure: unknown;
   for (const name of names) {
     const source = await options.sourceOf(name);
