@@ -9,7 +9,8 @@ import type { OperationOptions } from '../progress.ts';
 import type { ArchiveTransport } from '../transports/location.ts';
 import { type ImageToSave, ociArchive, type SaveOptions as WriteOptions } from '../transports/save.ts';
 import { dockerArchive } from '../transports/save-docker.ts';
-import { saveLayout, writeBeside } from '../transports/save-layout.ts';
+import { saveLayout } from '../transports/save-layout.ts';
+import { writeBeside } from '../transports/write-beside.ts';
 import type { StoreContext } from './context.ts';
 import { storedDescriptor, storeReader } from './store-reader.ts';
 

@@ -36,10 +36,10 @@ export class FileLock implements Disposable {
   }
 }
 
-/** The lock if it is free now, else undefined. */
-export function tryLock(path: string, mode: LockMode = 'exclusive'): FileLock | undefined {
+/** The lock if it is free now, else undefined. `permissions` are those of a new file. */
+export function tryLock(path: string, mode: LockMode = 'exclusive', permissions = 0o600): FileLock | undefined {
   for (;;) {
-    const fd = openSync(path, 'a+', 0o600);
+    const fd = openSync(path, 'a+', permissions);
     if (cFlock(fd, (mode === 'shared' ? LOCK_SH : LOCK_EX) | LOCK_NB) === 0) {
       // The former holder may have unlinked the file between our open and our lock: then we hold a ghost.
       if (sameFile(fd, path)) return new FileLock(path, fd);
@@ -61,6 +61,8 @@ function sameFile(fd: number, path: string): boolean {
 
 export interface LockOptions {
   readonly mode?: LockMode;
+  /** Of a new file. Default 0600. */
+  readonly permissions?: number;
   readonly signal?: AbortSignal | undefined;
   /** Called once when the lock is not free at once. */
   readonly onWait?: () => void;
@@ -71,7 +73,7 @@ export async function lock(path: string, options: LockOptions = {}): Promise<Fil
   let pause = 1;
   for (let waited = false; ; waited = true) {
     if (options.signal?.aborted) throw abortError(options.signal);
-    const held = tryLock(path, options.mode);
+    const held = tryLock(path, options.mode, options.permissions);
     if (held) return held;
     if (!waited) options.onWait?.();
     await delay(pause);

@@ -2,11 +2,9 @@
  * Writes images into an OCI image layout directory, a new one or one that has images already: blobs that are there
  * stay, and index.json is replaced at once. One writer at a time, as with every tool that writes layouts.
  */
-import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
-import { TslayerError } from '../errors.ts';
 import { type Descriptor, DescriptorSchema, parseJson } from '../oci/descriptor.ts';
 import { OCI_INDEX } from '../oci/media-types.ts';
 import { closureOf } from './closure.ts';
@@ -14,6 +12,7 @@ import { blobName, INDEX_FILE, LAYOUT_FILE, REF_NAME } from './oci-layout.ts';
 import { type ImageToSave, indexEntries, LAYOUT_CONTENT, type SaveOptions } from './save.ts';
 import type { ContentReader } from './source.ts';
 import { verified } from './verified.ts';
+import { syncDirectory, writeBeside } from './write-beside.ts';
 
 /** Unknown members (an index's own annotations) are kept. */
 const IndexSchema = v.looseObject({ manifests: v.array(DescriptorSchema) });
@@ -34,10 +33,17 @@ export async function saveLayout(
     options.onBlob?.(blob);
   }
   for (const { descriptor, bytes } of manifests) await writeBlob(directory, descriptor, once(bytes));
+  for (const path of new Set([...blobs, ...manifests.map(({ descriptor }) => descriptor)].map(directoryOf))) {
+    await syncDirectory(join(directory, path));
+  }
   const added = indexEntries(images);
   const names = new Set(added.map((entry) => entry.annotations?.[REF_NAME]));
   const kept = index.manifests.filter((entry) => !replaces(names, added, entry));
   await replaceFile(join(directory, INDEX_FILE), JSON.stringify({ ...index, manifests: [...kept, ...added] }));
+}
+
+function directoryOf({ digest }: Descriptor): string {
+  return dirname(blobName(digest));
 }
 
 /** A name moves to its new image; an entry without a name is written once. */
@@ -60,45 +66,11 @@ async function writeBlob(directory: string, blob: Descriptor, content: AsyncIter
   const there = await stat(path).catch(ignoreMissing);
   if (there?.isFile() && there.size === blob.size) return;
   await mkdir(dirname(path), { recursive: true });
-  await writeBeside(path, verified(content, blob));
+  await writeBeside(path, verified(content, blob), { syncName: false });
 }
 
 async function replaceFile(path: string, text: string): Promise<void> {
   await writeBeside(path, once(Buffer.from(text)));
-}
-
-/**
- * Writes a file under another name of the same directory, syncs it, and renames it: under its own name it is never
- * seen half done, and what was there before stays until then.
- */
-export async function writeBeside(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-  const there = await stat(path).catch(ignoreMissing);
-  if (there && !there.isFile() && !there.isDirectory()) return writeThrough(path, content);
-  const temporary = join(dirname(path), `.${randomUUID()}.partial`);
-  const file = await open(temporary, 'wx', 0o644).catch((cause: NodeJS.ErrnoException) => {
-    if (cause.code !== 'ENOENT') throw cause;
-    throw new TslayerError('NOT_FOUND', `cannot write ${path}: there is no such directory`, { cause });
-  });
-  try {
-    for await (const chunk of content) await file.writeFile(chunk);
-    await file.sync();
-    await file.close();
-    await rename(temporary, path);
-  } catch (error) {
-    await file.close().catch(() => undefined);
-    await rm(temporary, { force: true });
-    throw error;
-  }
-}
-
-/** Into a pipe or device: there is no name to give. */
-async function writeThrough(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
-  const file = await open(path, 'w');
-  try {
-    for await (const chunk of content) await file.writeFile(chunk);
-  } finally {
-    await file.close();
-  }
 }
 
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void> {

@@ -14,7 +14,7 @@ import { closureOf } from '../../../src/transports/closure.ts';
 import { detectArchive, openArchive, referencesOf, selectImage } from '../../../src/transports/open.ts';
 import { ociArchive } from '../../../src/transports/save.ts';
 import { dockerArchive } from '../../../src/transports/save-docker.ts';
-import { saveLayout, writeBeside } from '../../../src/transports/save-layout.ts';
+import { saveLayout } from '../../../src/transports/save-layout.ts';
 import type { ContentReader, ImageArchive } from '../../../src/transports/source.ts';
 import { addImage, addIndex, collect, MemoryContent } from '../../support/memory-images.ts';
 
@@ -225,22 +225,6 @@ describe('an OCI layout', () => {
       [],
     );
   });
-});
-
-test('an archive written to a pipe or device goes through it; a file appears when it is whole', async () => {
-  const { content, a } = await twoImages();
-  const bytes = () => ociArchive(content, [{ root: a.root, references: [] }]);
-  await writeBeside('/dev/null', bytes());
-  const path = join(dir, 'whole.tar');
-  await writeBeside(path, bytes());
-  assert.deepEqual(await readFile(path), await collect(bytes()));
-  async function* broken() {
-    yield Buffer.from('x');
-    throw new Error('broken');
-  }
-  await assert.rejects(writeBeside(path, broken()), /broken/);
-  assert.deepEqual(await readFile(path), await collect(bytes()));
-  await assert.rejects(writeBeside(join(dir, 'no/such/dir'), bytes()), (error) => isTslayerError(error, 'NOT_FOUND'));
 });
 
 describe('names', () => {
