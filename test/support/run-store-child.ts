@@ -6,11 +6,39 @@ import type { TestStoreOptions } from './test-store.ts';
 
 export type Step =
   | readonly ['pull', string, { readonly unpack?: boolean }?]
-  | readonly ['rmi' | 'umount', string]
-  | readonly ['tag' | 'mount', string, string]
+  | readonly ['rmi' | 'umount' | 'rm' | 'unpin', string]
+  /** Image and new name; image and name of the mount; image and name of the pin. */
+  | readonly ['tag' | 'mount' | 'pin', string, string]
+  /** A file in what is mounted by that name, and its content. */
+  | readonly ['write', string, string, string]
+  /** What is committed, imported or squashed, and the new image. */
+  | readonly ['commit' | 'import' | 'squash' | 'push', string, string]
+  /** Image, new base, new image. */
+  | readonly ['rebase', string, string, string]
+  | readonly ['build', string]
+  /** A whole mount or image is read as a tar. */
+  | readonly ['export' | 'load', string]
+  | readonly ['save', string, 'oci' | 'oci-archive' | 'docker-archive', string]
+  /** To the driver of that name. */
+  | readonly ['convert', string]
+  /** The program `true` in a container, which is removed at its end or has a name to be removed by. */
+  | readonly ['run', string, string?]
   | readonly ['gc']
+  /** A blob, an unpacked layer and index.json are damaged. */
+  | readonly ['damage']
+  | readonly ['repair']
   /** Random steps on these images for so many milliseconds. */
-  | readonly ['chaos', readonly string[], number];
+  | readonly ['chaos', ChaosOptions];
+
+export interface ChaosOptions {
+  readonly milliseconds: number;
+  /** To pull. */
+  readonly images: readonly string[];
+  /** A tar with the program `true`, to import and run. */
+  readonly system?: string | undefined;
+  /** A registry that takes pushes. */
+  readonly registry?: string | undefined;
+}
 
 export interface ChildTask {
   readonly store: TestStoreOptions;

@@ -1,62 +1,131 @@
 /** The steps that the store's tests take, in a process of their own or in the test's. */
-import { type ErrorCode, isTslayerError } from '../../src/errors.ts';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { removeContainer, sweepContainers } from '../../src/containers/remove.ts';
+import { runForeground } from '../../src/containers/run.ts';
+import { buildImage } from '../../src/images/build.ts';
+import { commitSnapshot } from '../../src/images/commit.ts';
+import { convertStore } from '../../src/images/convert.ts';
+import { exportImage, exportSnapshot } from '../../src/images/export.ts';
+import { findImage } from '../../src/images/find.ts';
+import { checkStore } from '../../src/images/fsck/fsck.ts';
 import { collectGarbage } from '../../src/images/gc.ts';
+import { importTar } from '../../src/images/import.ts';
+import { loadImages } from '../../src/images/load.ts';
 import { mountImage, unmountImage } from '../../src/images/mount.ts';
+import { pinImage, unpinImage } from '../../src/images/pins.ts';
+import { registrySource } from '../../src/images/pull/source.ts';
+import { pushImage } from '../../src/images/push.ts';
+import { rebaseImage } from '../../src/images/rebase.ts';
 import { removeImages } from '../../src/images/remove.ts';
+import { saveDirectory, saveFile } from '../../src/images/save.ts';
+import { squashImage } from '../../src/images/squash.ts';
 import type { OpenStore } from '../../src/images/store.ts';
 import { tagImage } from '../../src/images/tag.ts';
+import { createLauncher } from '../../src/launch/create-launcher.ts';
+import { parseReference } from '../../src/oci/reference.ts';
+import { chaos } from './chaos.ts';
+import { damageStore } from './damage-store.ts';
 import type { Step } from './run-store-child.ts';
-import { pullFrom } from './test-store.ts';
+import { driverModule, pullFrom, testClient } from './test-store.ts';
 
-/** What others may do to one: take the image away, hold it, be first. Everything else is a mistake of ours. */
-const EXPECTED: readonly ErrorCode[] = ['IN_USE', 'NOT_FOUND', 'ALREADY_EXISTS'];
+/** One date for all that is made, so that a step done twice gives one digest. */
+const epoch = 1_700_000_000;
 
-export function perform(context: OpenStore, step: Step): Promise<unknown> {
-  switch (step[0]) {
-    case 'pull':
-      return pullFrom(context, step[1], step[2] ?? {});
-    case 'rmi':
-      return removeImages(context, [step[1]], { force: true });
-    case 'tag':
-      return tagImage(context, step[1], step[2]);
-    case 'gc':
-      return collectGarbage(context);
-    case 'mount':
-      return mountImage(context, step[1], { name: step[2] });
-    case 'umount':
-      return unmountImage(context, step[1]);
-    case 'chaos':
-      return chaos(context, step[1], step[2]);
+/** The steps of that name. */
+type StepOf<Name, Any = Step> = Any extends Step ? (Name extends Any[0] ? Any : never) : never;
+
+type Performers = { readonly [Name in Step[0]]: (context: OpenStore, step: StepOf<Name>) => unknown };
+
+const PERFORMERS: Performers = {
+  pull: (context, [, image, options]) => pullFrom(context, image, options ?? {}),
+  rmi: (context, [, image]) => removeImages(context, [image], { force: true }),
+  tag: (context, [, image, name]) => tagImage(context, image, name),
+  gc: (context) => collectGarbage(context),
+  mount: (context, [, image, name]) => mountImage(context, image, { name }),
+  umount: (context, [, name]) => unmountImage(context, name),
+  write: (context, [, name, path, text]) => writeFileSync(join(targetOf(context, name), path), text),
+  commit: (context, [, name, image]) => commitSnapshot(context, name, parseReference(image), { epoch }),
+  export: (context, [, name]) => drain(exportNamed(context, name)),
+  import: (context, [, path, image]) => importTar(context, path, parseReference(image), { epoch }),
+  build: (context, [, image]) => {
+    const layers = [{ files: { 'etc/one': '1' } }, { files: { 'etc/two': '2'.repeat(70_000) } }];
+    return buildImage(context, parseReference(image), { layers, epoch });
+  },
+  squash: (context, [, image, to]) => {
+    return squashImage(context, findImage(context, image), parseReference(to), { epoch });
+  },
+  rebase: (context, [, image, onto, to]) => {
+    const request = { image: findImage(context, image), onto: findImage(context, onto) };
+    return rebaseImage(context, request, parseReference(to), { epoch });
+  },
+  load: (context, [, path]) => loadImages(context, path),
+  save: (context, [, image, format, path]) => {
+    const images = [findImage(context, image)];
+    return format === 'oci' ? saveDirectory(context, images, path) : saveFile(context, images, format, path);
+  },
+  push: (context, [, image, to]) => push(context, image, to),
+  convert: async (context, [, driver]) => convertStore(context, await driverModule(driver)),
+  pin: (context, [, image, name]) => pinImage(context, image, name),
+  unpin: (context, [, name]) => unpinImage(context, name),
+  run: (context, [, image, name]) => run(context, image, name),
+  rm: (context, [, name]) => removeContainer(context, createLauncher({ root: context.paths.root }), name),
+  damage: (context) => damageStore(context),
+  repair: (context) => repair(context),
+  chaos: (context, [, options]) => chaos(options, (step) => perform(context, step)),
+};
+
+export async function perform(context: OpenStore, step: Step): Promise<unknown> {
+  const performer = PERFORMERS[step[0]] as (context: OpenStore, step: Step) => unknown;
+  return await performer(context, step);
+}
+
+function targetOf({ metadata }: OpenStore, name: string): string {
+  const mount = metadata.mounts.get(name);
+  if (!mount) throw new Error(`nothing is mounted as ${name}`);
+  return mount.target;
+}
+
+function exportNamed(context: OpenStore, name: string): AsyncIterable<Uint8Array> {
+  if (context.metadata.snapshots.get(name)) return exportSnapshot(context, name);
+  return exportImage(context, findImage(context, name));
+}
+
+async function drain(chunks: AsyncIterable<Uint8Array>): Promise<number> {
+  let bytes = 0;
+  for await (const chunk of chunks) bytes += chunk.length;
+  return bytes;
+}
+
+async function push(context: OpenStore, image: string, to: string): Promise<unknown> {
+  const client = testClient();
+  try {
+    return await pushImage(context, client, findImage(context, image), { destination: parseReference(to) });
+  } finally {
+    await client.close();
   }
 }
 
-async function chaos(context: OpenStore, images: readonly string[], milliseconds: number): Promise<unknown> {
-  const end = Date.now() + milliseconds;
-  const counts: Record<string, number> = {};
-  while (Date.now() < end) {
-    const image = images[Math.floor(Math.random() * images.length)] as string;
-    const name = `mount-${Math.floor(Math.random() * 4)}`;
-    const steps: Step[] = [
-      ['pull', image],
-      ['pull', image, { unpack: false }],
-      ['rmi', image],
-      ['gc'],
-      ['tag', image, `tagged-${name}`],
-      ['rmi', `tagged-${name}`],
-      ['mount', image, name],
-      ['umount', name],
-      ['umount', name],
-    ];
-    const step = steps[Math.floor(Math.random() * steps.length)] as Step;
-    const outcome = await perform(context, step).then(
-      () => 'done',
-      (error: unknown) => {
-        if (isTslayerError(error) && EXPECTED.includes(error.code)) return error.code;
-        throw new Error(`${JSON.stringify(step)} failed`, { cause: error });
-      },
-    );
-    const key = `${step[0]} ${outcome}`;
-    counts[key] = (counts[key] ?? 0) + 1;
+async function repair(context: OpenStore): Promise<unknown> {
+  const client = testClient();
+  try {
+    const sourceOf = async (name: string) => registrySource(client, parseReference(name));
+    const report = await checkStore(context, { repair: true, sourceOf });
+    if (!report.clean) throw new Error(`not repaired: ${JSON.stringify(report.problems)}`);
+    return report;
+  } finally {
+    await client.close();
   }
-  return counts;
+}
+
+async function run(context: OpenStore, image: string, name: string | undefined): Promise<unknown> {
+  const launcher = createLauncher({ root: context.paths.root });
+  // As `ps` does: what ended without anybody goes.
+  await sweepContainers(context, launcher);
+  const options = { command: ['true'], ...(name === undefined ? {} : { name }) };
+  const request = { context, launcher, image, run: options, remove: name === undefined, removeCommand: () => [] };
+  const container = await runForeground(request, { stdio: ['ignore', 'ignore', 'ignore'] });
+  const { exitCode } = await container.exited;
+  if (exitCode !== 0) throw new Error(`the container ended with ${exitCode}`);
+  return exitCode;
 }

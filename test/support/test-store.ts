@@ -1,6 +1,7 @@
 /** A store of a test's own, with the driver it asks for. */
 import { join } from 'node:path';
 import type { DriverModule } from '../../drivers/driver.ts';
+import type { RegistryClient } from '../../registry-client/client.ts';
 import { createRegistryClient } from '../../registry-client/index.ts';
 import type { StoreConfig } from '../../src/images/context.ts';
 import { imageName } from '../../src/images/name-image.ts';
@@ -18,13 +19,20 @@ export interface TestStoreOptions {
 }
 
 export function openTestStore({ root, driver = 'erofs', config = {} }: TestStoreOptions): Promise<OpenStore> {
-  const choose = async (_directory: string, name = driver): Promise<DriverModule> => {
-    const module = (await import(join(import.meta.dirname, `../../drivers/${name}/index.ts`))) as {
-      driver: DriverModule;
-    };
-    return module.driver;
-  };
+  const choose = (_directory: string, name = driver) => driverModule(name);
   return openStore({ root, config, drivers: { choose } });
+}
+
+export async function driverModule(name: string): Promise<DriverModule> {
+  const module = (await import(join(import.meta.dirname, `../../drivers/${name}/index.ts`))) as {
+    driver: DriverModule;
+  };
+  return module.driver;
+}
+
+/** A client that knows nothing of the machine's credentials and mirrors. */
+export function testClient(): RegistryClient {
+  return createRegistryClient({ env: {}, etc: '/nonexistent', retry: { attempts: 2, baseDelayMs: 1 } });
 }
 
 /** Pulls from a loopback registry, as a fresh client would. */
@@ -35,8 +43,7 @@ export async function pullFrom(
   options: OperationOptions = {},
 ): Promise<PullResult> {
   const reference = parseReference(text);
-  const retry = { attempts: 2, baseDelayMs: 1 };
-  const client = createRegistryClient({ env: {}, etc: '/nonexistent', retry });
+  const client = testClient();
   const source = registrySource(client, reference);
   try {
     const names = [imageName(reference)] as const;

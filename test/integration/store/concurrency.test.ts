@@ -36,7 +36,7 @@ describe('pull, rmi, gc, tag, mount and umount from eight processes', () => {
       );
       const store = { root: `${directory.path}/store`, driver };
       const children = Array.from({ length: 8 }, () =>
-        startStoreChild({ store, steps: [['chaos', names, SECONDS * 1000]] }),
+        startStoreChild({ store, steps: [['chaos', { images: names, milliseconds: SECONDS * 1000 }]] }),
       );
       const results = await Promise.allSettled(children.map((child) => child.result));
       await using opened = await openTestStore(store);
