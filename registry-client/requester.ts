@@ -36,7 +36,7 @@ export interface Ask {
   readonly expect: readonly number[];
   /** What fails when it fails: `cannot fetch the manifest of alpine`. */
   readonly what: string;
-  /** `data` for blobs and HEAD (node:http), `api` for documents (node-fetch). */
+  /** `data` for what a pull asks for and for uploads (direct connections, node:http), `api` for the rest (node-fetch). */
   readonly channel: 'api' | 'data';
 }
 

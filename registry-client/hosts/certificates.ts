@@ -10,14 +10,14 @@ import { hostDirectories } from './hosts-toml.ts';
 
 export class HostCertificates {
   readonly #places: ConfigPlaces;
-  readonly #known = new Map<string, Promise<Connection>>();
+  readonly #known = new Map<string, Connection>();
 
   constructor(places: ConfigPlaces) {
     this.#places = places;
   }
 
   /** @param host host[:port] */
-  of(host: string): Promise<Connection> {
+  of(host: string): Connection {
     let known = this.#known.get(host);
     if (!known) {
       known = load(this.#places, host);
@@ -27,22 +27,21 @@ export class HostCertificates {
   }
 }
 
-async function load(places: ConfigPlaces, host: string): Promise<Connection> {
+function load(places: ConfigPlaces, host: string): Connection {
   for (const dir of places.certsDirs.flatMap((base) => hostDirectories(host).map((name) => join(base, name)))) {
-    const names = await listIfThere(dir);
+    const names = listIfThere(dir);
     const ca: string[] = [];
-    for (const name of names.filter((file) => file.endsWith('.crt'))) ca.push(await read(dir, name));
+    for (const name of names.filter((file) => file.endsWith('.crt'))) ca.push(read(dir, name));
     const pair = names.find((file) => file.endsWith('.cert'));
     if (ca.length === 0 && pair === undefined) continue;
-    const client =
-      pair === undefined ? {} : { cert: await read(dir, pair), key: await read(dir, pair.replace(/\.cert$/, '.key')) };
+    const client = pair === undefined ? {} : { cert: read(dir, pair), key: read(dir, pair.replace(/\.cert$/, '.key')) };
     return { ...(ca.length > 0 && { ca: ca.join('\n') }), ...client };
   }
   return {};
 }
 
-async function read(dir: string, name: string): Promise<string> {
-  const text = await readIfThere(join(dir, name));
+function read(dir: string, name: string): string {
+  const text = readIfThere(join(dir, name));
   if (text === undefined) throw new TslayerError('NOT_FOUND', `${join(dir, name)} cannot be read`);
   return text;
 }

@@ -1,5 +1,8 @@
-/** Where the configuration of other tools lies, and reading what may not be there. */
-import { readdir, readFile } from 'node:fs/promises';
+/**
+ * Where the configuration of other tools lies, and reading what may not be there. Synchronously: a pull looks at a dozen
+ * places that are mostly empty, each a system call of microseconds or a round trip through a thread pool.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import type * as v from 'valibot';
@@ -34,9 +37,9 @@ export function configPlaces(env: Env, etc = '/etc'): ConfigPlaces {
 }
 
 /** A file's text; undefined when there is none, or no way to it. */
-export async function readIfThere(path: string): Promise<string | undefined> {
+export function readIfThere(path: string): string | undefined {
   try {
-    return await readFile(path, 'utf8');
+    return readFileSync(path, 'utf8');
   } catch (error) {
     if (isAbsent(error)) return undefined;
     throw asTslayerError(error, 'cannot read the configuration');
@@ -44,9 +47,9 @@ export async function readIfThere(path: string): Promise<string | undefined> {
 }
 
 /** Names in a directory, sorted; none when it is not there. */
-export async function listIfThere(path: string): Promise<string[]> {
+export function listIfThere(path: string): string[] {
   try {
-    return (await readdir(path)).sort();
+    return readdirSync(path).sort();
   } catch (error) {
     if (isAbsent(error)) return [];
     throw asTslayerError(error, 'cannot read the configuration');

@@ -32,31 +32,43 @@ type Table = v.InferOutput<typeof HostTable>;
 
 const HEADER_NAME = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 
+interface HostsFile {
+  readonly path: string;
+  readonly text: string;
+}
+
 export class HostsToml implements HostSource {
   readonly #places: ConfigPlaces;
+  /** By registry: each blob of an image asks anew. */
+  readonly #files = new Map<string, HostsFile | undefined>();
 
   constructor(places: ConfigPlaces) {
     this.#places = places;
   }
 
   async endpoints(target: Target): Promise<readonly Endpoint[] | undefined> {
-    const found = await this.#find(target.registry);
+    const found = this.#file(target.registry);
     if (!found) return undefined;
     const { path, text } = found;
     const { server, host, ...own } = await parseToml(text, FileSchema, path);
     const endpoints: Endpoint[] = [];
     for (const [address, table] of Object.entries(host)) {
-      const endpoint = await hostEndpoint(address, table, target, path);
+      const endpoint = hostEndpoint(address, table, target, path);
       endpoints.push({ ...endpoint, primary: false, source: `host in ${path}` });
     }
-    return [...endpoints, ...(await serverEndpoints(server, own, target, path))];
+    return [...endpoints, ...serverEndpoints(server, own, target, path)];
   }
 
-  async #find(registry: string): Promise<{ path: string; text: string } | undefined> {
+  #file(registry: string): HostsFile | undefined {
+    if (!this.#files.has(registry)) this.#files.set(registry, this.#find(registry));
+    return this.#files.get(registry);
+  }
+
+  #find(registry: string): HostsFile | undefined {
     for (const name of [...hostDirectories(registry), '_default']) {
       for (const dir of this.#places.certsDirs) {
         const path = join(dir, name, 'hosts.toml');
-        const text = await readIfThere(path);
+        const text = readIfThere(path);
         if (text !== undefined) return { path, text };
       }
     }
@@ -70,21 +82,16 @@ export function hostDirectories(registry: string): string[] {
   return port === undefined ? [registry] : [`${registry.slice(0, -port.length - 1)}_${port}_`, registry];
 }
 
-async function serverEndpoints(
-  server: string | undefined,
-  table: Table,
-  target: Target,
-  path: string,
-): Promise<Endpoint[]> {
+function serverEndpoints(server: string | undefined, table: Table, target: Target, path: string): Endpoint[] {
   const address = server ?? apiHost(target.registry);
-  const endpoint = await hostEndpoint(address, table, target, path);
+  const endpoint = hostEndpoint(address, table, target, path);
   const isRegistry = new URL(endpoint.root).host === parseAddress(apiHost(target.registry)).host;
   const source = isRegistry ? 'registry' : `server in ${path}`;
   const whole = { ...endpoint, source, registry: isRegistry ? target.registry : endpoint.registry };
   return server === undefined ? withOtherScheme(whole, false) : [whole];
 }
 
-async function hostEndpoint(address: string, table: Table, target: Target, path: string): Promise<Endpoint> {
+function hostEndpoint(address: string, table: Table, target: Target, path: string): Endpoint {
   const { origin, host, prefix } = parseAddress(address, isLoopbackHost);
   const apiPath = prefix === '' ? '' : `/${prefix}`;
   const isRegistry = host === apiHost(target.registry) || (host === HUB && target.registry === HUB);
@@ -96,15 +103,15 @@ async function hostEndpoint(address: string, table: Table, target: Target, path:
     source: path,
     primary: true,
     capabilities: (table.capabilities ?? ['pull', 'resolve', 'push']) as Capability[],
-    connection: await connectionOf(table, path),
+    connection: connectionOf(table, path),
     headers: headersOf(table, path),
     ...(!isRegistry && { namespace: target.registry }),
   };
 }
 
-async function connectionOf(table: Table, path: string): Promise<Connection> {
-  const ca = await readParts([table.ca ?? []].flat(), path);
-  const client = await clientOf(table.client, path);
+function connectionOf(table: Table, path: string): Connection {
+  const ca = readParts([table.ca ?? []].flat(), path);
+  const client = clientOf(table.client, path);
   return {
     ...(ca !== '' && { ca }),
     ...client,
@@ -114,19 +121,19 @@ async function connectionOf(table: Table, path: string): Promise<Connection> {
 }
 
 /** One file with both, or a pair; of several clients the first is used. */
-async function clientOf(client: Table['client'], path: string): Promise<Pick<Connection, 'cert' | 'key'>> {
+function clientOf(client: Table['client'], path: string): Pick<Connection, 'cert' | 'key'> {
   const first = typeof client === 'string' ? client : client?.[0];
   if (first === undefined) return {};
   const [certFile = '', keyFile = ''] = typeof first === 'string' ? [first] : first;
-  const cert = await readParts([certFile], path);
-  return { cert, key: keyFile === '' ? cert : await readParts([keyFile], path) };
+  const cert = readParts([certFile], path);
+  return { cert, key: keyFile === '' ? cert : readParts([keyFile], path) };
 }
 
 /** Paths are relative to the file that names them. */
-async function readParts(files: readonly string[], path: string): Promise<string> {
+function readParts(files: readonly string[], path: string): string {
   const parts: string[] = [];
   for (const file of files) {
-    const text = await readIfThere(isAbsolute(file) ? file : join(dirname(path), file));
+    const text = readIfThere(isAbsolute(file) ? file : join(dirname(path), file));
     if (text === undefined) throw new TslayerError('NOT_FOUND', `${path} names ${file}, which cannot be read`);
     parts.push(text);
   }

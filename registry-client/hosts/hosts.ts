@@ -38,7 +38,7 @@ export class Hosts {
   async endpoints(target: Target): Promise<readonly Endpoint[]> {
     const mirrors = mirrorsOf(this.#options.mirrors ?? {}, target).flatMap((text) => this.#mirror(text, target));
     const own = (await this.#configured(target)) ?? this.#registry(target);
-    return await Promise.all([...mirrors, ...own].map((endpoint) => this.#withCertificates(endpoint)));
+    return [...mirrors, ...own].map((endpoint) => this.#withCertificates(endpoint));
   }
 
   async #configured(target: Target): Promise<readonly Endpoint[] | undefined> {
@@ -91,9 +91,9 @@ export class Hosts {
     return plain ? [endpoint] : withOtherScheme(endpoint, insecure);
   }
 
-  async #withCertificates(endpoint: Endpoint): Promise<Endpoint> {
+  #withCertificates(endpoint: Endpoint): Endpoint {
     if (!endpoint.root.startsWith('https:')) return endpoint;
-    const found = await this.#certificates.of(new URL(endpoint.root).host);
+    const found = this.#certificates.of(new URL(endpoint.root).host);
     return { ...endpoint, connection: { ...found, ...endpoint.connection } };
   }
 }

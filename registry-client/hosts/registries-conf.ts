@@ -39,7 +39,7 @@ const HAS_CONTENT = /^\s*[^\s#]/m;
 
 export class RegistriesConf implements HostSource {
   readonly #places: ConfigPlaces;
-  #texts: Promise<ReadonlyMap<string, string>> | undefined;
+  #texts: ReadonlyMap<string, string> | undefined;
   #registries: Promise<readonly Registry[]> | undefined;
 
   constructor(places: ConfigPlaces) {
@@ -58,7 +58,7 @@ export class RegistriesConf implements HostSource {
   /** What a short name (`alpine`) stands for; undefined when no alias says so. */
   async alias(shortName: string): Promise<string | undefined> {
     let found: string | undefined;
-    for (const [file, text] of await this.#files()) {
+    for (const [file, text] of this.#files()) {
       // Parsing costs more than looking: the name has to stand there.
       if (!text.includes(shortName)) continue;
       const { aliases } = await parseToml(text, FileSchema, file);
@@ -69,7 +69,7 @@ export class RegistriesConf implements HostSource {
 
   async #load(): Promise<readonly Registry[]> {
     const byPrefix = new Map<string, Registry>();
-    for (const [file, text] of await this.#files()) {
+    for (const [file, text] of this.#files()) {
       if (!/^\s*\[+\s*registr/m.test(text)) continue;
       const parsed = await parseToml(text, FileSchema, file);
       if (parsed.registries !== undefined) {
@@ -84,23 +84,23 @@ export class RegistriesConf implements HostSource {
   }
 
   /** The files with something in them, in the order in which they count. */
-  #files(): Promise<ReadonlyMap<string, string>> {
+  #files(): ReadonlyMap<string, string> {
     this.#texts ??= readAll(this.#places);
     return this.#texts;
   }
 }
 
-async function readAll(places: ConfigPlaces): Promise<ReadonlyMap<string, string>> {
+function readAll(places: ConfigPlaces): ReadonlyMap<string, string> {
   const texts = new Map<string, string>();
   for (const path of places.registriesConf) {
-    const text = await readIfThere(path);
+    const text = readIfThere(path);
     if (text === undefined) continue;
     texts.set(path, text);
     break;
   }
   for (const dir of places.registriesConfDirs) {
-    for (const name of await listIfThere(dir)) {
-      const text = name.endsWith('.conf') ? await readIfThere(`${dir}/${name}`) : undefined;
+    for (const name of listIfThere(dir)) {
+      const text = name.endsWith('.conf') ? readIfThere(`${dir}/${name}`) : undefined;
       if (text !== undefined) texts.set(`${dir}/${name}`, text);
     }
   }

@@ -79,7 +79,7 @@ function manifestAsk(
     scopes: [pullScope(endpoint)],
     expect,
     what,
-    channel: method === 'HEAD' ? 'data' : 'api',
+    channel: 'data',
   };
 }
 
