@@ -1,4 +1,6 @@
 /** Worker threads, started when they are first needed and kept for the next layer. */
+import { getCompileCacheDir } from 'node:module';
+import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { TslayerError } from '../../errors.ts';
 import { moduleUrl } from '../../sys/module-url.ts';
@@ -6,6 +8,12 @@ import type { Answer, Job } from './job.ts';
 
 /** Small young generations: a worker makes little garbage, and none that lives. */
 const LIMITS = { maxYoungGenerationSizeMb: 8 };
+
+/** Where compiled code is kept, as it was given to enableCompileCache: Node adds its version. */
+function compileCache(): string | undefined {
+  const directory = getCompileCacheDir();
+  return directory && dirname(directory);
+}
 
 export class Thread {
   readonly #worker: Worker;
@@ -15,7 +23,11 @@ export class Thread {
 
   constructor() {
     // Without the flags that the process was started with: some of them fit a main program only.
-    this.#worker = new Worker(moduleUrl('./worker', import.meta.url), { resourceLimits: LIMITS, execArgv: [] });
+    this.#worker = new Worker(moduleUrl('./worker', import.meta.url), {
+      resourceLimits: LIMITS,
+      execArgv: [],
+      workerData: { compileCache: compileCache() },
+    });
     this.#worker.unref();
     this.#worker.on('message', (answer: Answer) => {
       this.#worker.unref();
@@ -48,7 +60,7 @@ export class Thread {
 export class ThreadPool implements AsyncDisposable {
   readonly #limit: number;
   readonly #free: Thread[] = [];
-  readonly #waiting: { readonly count: number; readonly resolve: (threads: Thread[]) => void }[] = [];
+  readonly #waiting: { readonly most: number; readonly resolve: (threads: Thread[]) => void }[] = [];
   #busy = 0;
 
   constructor(limit: number) {
@@ -60,10 +72,10 @@ export class ThreadPool implements AsyncDisposable {
     while (this.#free.length + this.#busy < Math.min(count, this.#limit)) this.#free.push(new Thread());
   }
 
-  /** Waits for its turn, and until so many threads are free. */
-  acquire(count: number): Promise<Thread[]> {
+  /** Waits for its turn and a free thread; then it gets as many as are free, at most `most`. */
+  acquire(most: number): Promise<Thread[]> {
     const { promise, resolve } = Promise.withResolvers<Thread[]>();
-    this.#waiting.push({ count: Math.min(count, this.#limit), resolve });
+    this.#waiting.push({ most, resolve });
     this.#serve();
     return promise;
   }
@@ -76,10 +88,11 @@ export class ThreadPool implements AsyncDisposable {
 
   #serve(): void {
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      if (this.#busy + next.count > this.#limit) return;
+      const count = Math.min(next.most, this.#limit - this.#busy);
+      if (count === 0) return;
       this.#waiting.shift();
-      this.#busy += next.count;
-      next.resolve(Array.from({ length: next.count }, () => this.#free.pop() ?? new Thread()));
+      this.#busy += count;
+      next.resolve(Array.from({ length: count }, () => this.#free.pop() ?? new Thread()));
     }
   }
 

@@ -1,11 +1,13 @@
 /**
  * Unpacks layers: bytes of a blob in, a driver's layer out, everything checked on the way. Chooses the threads:
  *
- *   small          main thread:   source → inflate → sha256, tar, sink     (a worker's start would cost more)
- *   several        a worker each: source ⇒ inflate → sha256, tar, sink     (⇒ is a ring in shared memory)
- *   a large alone  two workers:   source ⇒ inflate ⇒ sha256, tar, sink
+ *   small         main thread:   source → inflate → sha256, tar, sink     (a worker's start would cost more)
+ *   several       a worker each: source ⇒ inflate → sha256, tar, sink     (⇒ is a ring in shared memory)
+ *   a large one   two workers:   source ⇒ inflate ⇒ sha256, tar, sink
  *
- * The main thread only moves compressed bytes, which it hashes and stores meanwhile. Whoever is ahead waits.
+ * A layer is a large one when it alone is more than a core's share of what there is to do: on one thread it would go
+ * on when the other cores are done. The main thread only moves compressed bytes, which it hashes and stores
+ * meanwhile. Whoever is ahead waits.
  */
 import { availableParallelism } from 'node:os';
 import { abortError, throwIfAborted } from '../../errors.ts';
@@ -26,7 +28,7 @@ export interface UnpackerOptions {
   readonly engine?: Engine;
   /** Compressed bytes up to which a layer is unpacked on the main thread. Default 5 MiB. */
   readonly inlineLimit?: number;
-  /** Compressed bytes from which a layer that is alone takes two threads. Default 16 MiB. */
+  /** Compressed bytes from which a layer may take two threads. Default 16 MiB. */
   readonly splitLimit?: number;
 }
 
@@ -37,16 +39,17 @@ const OUTPUT = { slots: 4, size: 512 * 1024 } as const;
 
 /** Keeps its threads until it is disposed. */
 export class Unpacker implements AsyncDisposable {
+  readonly #cores: number = availableParallelism();
   readonly #pool: ThreadPool;
   readonly #engine: Engine | undefined;
   readonly #inlineLimit: number;
   readonly #splitLimit: number;
-  /** Layers announced by `warm` that have not come yet, and layers being unpacked by workers. */
-  #expected = 0;
-  #running = 0;
+  /** Sizes of layers for workers: those announced by `warm` that have not come yet, and those being unpacked. */
+  readonly #expected: number[] = [];
+  readonly #running: number[] = [];
 
   constructor(options: UnpackerOptions = {}) {
-    this.#pool = new ThreadPool(options.threads ?? Math.min(4, availableParallelism() + 1));
+    this.#pool = new ThreadPool(options.threads ?? Math.min(4, this.#cores + 1));
     this.#engine = options.engine;
     this.#inlineLimit = options.inlineLimit ?? 5 * MIB;
     this.#splitLimit = options.splitLimit ?? 16 * MIB;
@@ -54,9 +57,15 @@ export class Unpacker implements AsyncDisposable {
 
   /** Tells of layers to come, of so many compressed bytes each, so that threads start while they are fetched. */
   warm(sizes: readonly number[]): void {
-    const count = sizes.filter((size) => size > this.#inlineLimit).length;
-    this.#expected += count;
-    if (count > 0) this.#pool.warm(count === 1 ? 2 : count);
+    const large = sizes.filter((size) => size > this.#inlineLimit);
+    this.#expected.push(...large);
+    if (large.length > 0) this.#pool.warm(large.length + (large.some((size) => this.#isLarge(size)) ? 1 : 0));
+  }
+
+  /** @param size of a layer that is expected or running */
+  #isLarge(size: number): boolean {
+    const total = [...this.#expected, ...this.#running].reduce((sum, bytes) => sum + bytes, 0);
+    return size >= this.#splitLimit && size > total / this.#cores;
   }
 
   /**
@@ -103,10 +112,9 @@ export class Unpacker implements AsyncDisposable {
   }
 
   async #unpackThere(request: UnpackRequest, target: LayerTarget): Promise<Outcome> {
-    if (request.size > this.#inlineLimit) this.#expected = Math.max(0, this.#expected - 1);
-    const alone = this.#expected === 0 && this.#running === 0;
-    this.#running++;
-    const threads = await this.#pool.acquire(alone && request.size >= this.#splitLimit ? 2 : 1);
+    takeOut(this.#expected, request.size);
+    this.#running.push(request.size);
+    const threads = await this.#pool.acquire(this.#isLarge(request.size) ? 2 : 1);
     try {
       throwIfAborted(request.signal);
       const input = Ring.create(INPUT.slots, INPUT.size);
@@ -120,7 +128,7 @@ export class Unpacker implements AsyncDisposable {
       request.onBytes?.(outcome.tarSize);
       return outcome;
     } finally {
-      this.#running--;
+      takeOut(this.#running, request.size);
       this.#pool.release(threads);
     }
   }
@@ -152,6 +160,11 @@ export class Unpacker implements AsyncDisposable {
     });
     return { answers, stopped };
   }
+}
+
+function takeOut(sizes: number[], size: number): void {
+  const at = sizes.indexOf(size);
+  if (at >= 0) sizes.splice(at, 1);
 }
 
 function onAbort(signal: AbortSignal | undefined, action: () => void): Disposable {

@@ -1,4 +1,5 @@
-/** A worker thread of the unpacker: does one job at a time, from its first byte to its last, without returning. */
+/** What a worker thread of the unpacker does: one job at a time, from its first byte to its last, without returning. */
+import { flushCompileCache } from 'node:module';
 import { parentPort } from 'node:worker_threads';
 import { DetectingInflater } from '../inflate/detecting.ts';
 import type { Outlet } from '../inflate/inflater.ts';
@@ -10,7 +11,11 @@ import { Ring } from './ring.ts';
 const ROOM = 256 * 1024;
 
 parentPort?.on('message', (job: Job) => {
-  run(job).then((answer) => parentPort?.postMessage(answer));
+  run(job).then((answer) => {
+    parentPort?.postMessage(answer);
+    // A thread is terminated, and so does not come to keep what it compiled.
+    flushCompileCache();
+  });
 });
 
 async function run(job: Job): Promise<Answer> {

@@ -1,6 +1,7 @@
 /** The work of a pull that has something to do: documents, layers, and the transaction that names them. */
 import { requireSpace } from '../../blobs/space.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
+import type { ImageManifest } from '../../oci/manifest.ts';
 import { formatPlatform } from '../../oci/platform.ts';
 import type { OperationOptions } from '../../progress.ts';
 import type { StoreContext } from '../context.ts';
@@ -37,7 +38,9 @@ export class ImageFetch {
       const endpoint = this.#documents.endpoint ?? 'the store';
       const { digest } = target.descriptor;
       this.#options.onProgress?.({ type: 'resolved', reference: names[0], digest, endpoint });
-      const select = { name: names[0], platform, allPlatforms, onProgress: this.#options.onProgress };
+      const { onProgress } = this.#options;
+      const onManifest = (manifest: ImageManifest) => this.#warmUp(manifest);
+      const select = { name: names[0], platform, allPlatforms, onProgress, onManifest };
       const selection = await selectImages(this.#documents, target, select);
       const fetchedBytes = await this.#obtain(selection);
       await this.#documents.stored();
@@ -73,6 +76,13 @@ export class ImageFetch {
     return planUnpack(own, stacking === 'sequential' ? 'sequential' : 'independent');
   }
 
+  /** Threads take as long to start as a config to come. */
+  #warmUp({ layers }: ImageManifest): void {
+    if (!this.#unpacks) return;
+    const { metadata, unpacker } = this.#context;
+    unpacker.warm(layers.filter(({ digest }) => !metadata.blobs.has(digest)).map(({ size }) => size));
+  }
+
   #announce(jobs: readonly LayerJob[]): void {
     const { metadata, paths } = this.#context;
     const layers = jobs.map(({ descriptor, target }) => ({
@@ -85,7 +95,6 @@ export class ImageFetch {
     const missing = jobs.filter((job) => !metadata.blobs.has(job.descriptor.digest));
     const bytes = missing.reduce((sum, job) => sum + job.descriptor.size, 0);
     if (bytes > 0) requireSpace(paths.root, bytes, this.#request.names[0]);
-    if (this.#unpacks) this.#context.unpacker.warm(missing.map((job) => job.descriptor.size));
   }
 
   async #finish(target: Descriptor, { own }: Selection, fetchedBytes: number): Promise<PullResult> {

@@ -2,7 +2,7 @@
 import pLimit from 'p-limit';
 import { TslayerError } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
-import type { ImageIndex, Manifest } from '../../oci/manifest.ts';
+import type { ImageIndex, ImageManifest, Manifest } from '../../oci/manifest.ts';
 import { formatPlatform, hostPlatform, type Platform, platformMatches, selectPlatform } from '../../oci/platform.ts';
 import type { OnProgress } from '../../progress.ts';
 import type { Documents, FetchedImage } from './documents.ts';
@@ -24,6 +24,8 @@ export interface SelectOptions {
   readonly platform: Platform | undefined;
   readonly allPlatforms: boolean;
   readonly onProgress: OnProgress | undefined;
+  /** Told of the manifest that is chosen, while its config is still to come. */
+  readonly onManifest: (manifest: ImageManifest) => void;
 }
 
 interface Document {
@@ -39,6 +41,7 @@ export async function selectImages(documents: Documents, target: Document, optio
       throw new TslayerError('UNSUPPORTED', `${options.name} nests more than ${MAX_DEPTH} indexes`);
     chosen = await documents.manifest(selectPlatform(chosen.manifest.manifests, wanted, options.name));
   }
+  options.onManifest(chosen.manifest);
   const own = await documents.image(chosen.descriptor, chosen.manifest);
   if (target.manifest.kind === 'manifest') checkPlatform(own, wanted, options);
   const others =
