@@ -49,7 +49,7 @@ export const DEFAULT_STORE_CONFIG: StoreConfig = {
 export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
   const paths = storePaths(resolve(options.root));
   const config = { ...DEFAULT_STORE_CONFIG, ...options.config };
-  await makeStore(paths, options.create ?? true);
+  await makeStore(paths, options.create ?? true, config.durability === 'layer');
   keepReserve(paths.reserve);
   const metadata = openMetadata(paths.database, { durable: config.durability === 'layer' });
   const context = assemble(paths, config, metadata, options);
@@ -122,13 +122,13 @@ function refuseOtherDriver(recorded: string | undefined, wanted: string | undefi
   });
 }
 
-async function makeStore(paths: StorePaths, create: boolean): Promise<void> {
+async function makeStore(paths: StorePaths, create: boolean, durable: boolean): Promise<void> {
   try {
     const found = statSync(paths.database, { throwIfNoEntry: false });
     if (found === undefined) {
       if (!create) throw new TslayerError('NOT_FOUND', `there is no store at ${paths.root}`);
       refuseStrangers(paths.root);
-      await fillStore(paths);
+      await fillStore(paths, durable);
     }
     // Images hold setuid programs: nobody else may walk in (CVE-2024-25621).
     if ((statSync(paths.root).mode & 0o077) !== 0) chmodSync(paths.root, 0o700);
@@ -149,19 +149,20 @@ function refuseStrangers(root: string): void {
 }
 
 /** Everything but the database, which makes it a store. Under a lock, since two may have the idea at once. */
-async function fillStore(paths: StorePaths): Promise<void> {
+async function fillStore(paths: StorePaths, durable: boolean): Promise<void> {
   makeDirectories(paths.root, 0o700);
   for (const name of STORE_DIRECTORIES) mkdirSync(paths[name], { recursive: true, mode: 0o700 });
   mkdirSync(join(paths.blobs, 'sha256'), { recursive: true, mode: 0o700 });
   using _lock = await holdLock(creationLockPath(paths));
-  writeNew(paths, paths.ociLayout, OCI_LAYOUT);
-  writeNew(paths, paths.index, JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }));
+  const empty = JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] });
+  writeNew(paths, paths.ociLayout, OCI_LAYOUT, durable);
+  writeNew(paths, paths.index, empty, durable);
 }
 
 /** Whole or not at all: a crash in the middle must not leave an empty file that looks like a layout's. */
-function writeNew(paths: StorePaths, path: string, text: string): void {
+function writeNew(paths: StorePaths, path: string, text: string, flush: boolean): void {
   if (existsSync(path)) return;
   const temporary = join(paths.tmp, 'new');
-  writeFileSync(temporary, text, { mode: 0o600, flush: true });
+  writeFileSync(temporary, text, { mode: 0o600, flush });
   renameSync(temporary, path);
 }
