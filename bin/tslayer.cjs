@@ -1,6 +1,11 @@
-#!/usr/bin/env node
+#!/usr/bin/env sh
+':' //; exec node -- "$0" "$@"
 /**
- * The executable. Kept to syntax that Node 12 parses, so that an old Node gets a sentence instead of a SyntaxError;
+ * The executable. The line above is a shell's and, to JavaScript, a string and a comment: without the `--`, which a
+ * portable `#!` cannot carry, Node would take `run --env-file FILE` for its own, and NODE_OPTIONS from that file, which
+ * are meant for a container.
+ *
+ * Kept to syntax that Node 12 parses, so that an old Node gets a sentence instead of a SyntaxError;
  * everything else is behind one import. `--version` is answered here, before anything is loaded. CommonJS, because
  * the ESM facades of Node's own modules cost more than this whole file.
  */

@@ -73,7 +73,7 @@ async function runAsUser(
   try {
     // Signals are the other process's from here on, or its parent's to pass on.
     interruption[Symbol.dispose]();
-    return await unshare([process.execPath, process.argv[1] ?? '', name, ...words], { root, config });
+    return await unshare([process.execPath, '--', process.argv[1] ?? '', name, ...words], { root, config });
   } catch (error) {
     if (!isTslayerError(error, 'UNSUPPORTED')) throw error;
     interruption.watch();

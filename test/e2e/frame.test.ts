@@ -116,6 +116,17 @@ describe('the executable', () => {
     assert.match(stdout, /^tslayer \d+\.\d+\.\d+\n$/);
   });
 
+  test('leaves a container’s --env-file and its NODE_OPTIONS alone: Node would take them for its own', async () => {
+    using dir = tempDir('e2e');
+    const file = join(dir.path, 'env');
+    writeFileSync(file, 'NODE_OPTIONS=--require /nonexistent/module.js\n');
+    const { status, stderr } = await tslayer(['run', '--env-file', file, '--pids-limit', 'x', 'image'], {
+      command: [bin],
+    });
+    assert.equal(status, 2);
+    assert.match(stderr, /^tslayer: .*--pids-limit.*\n.*\n$/);
+  });
+
   test('refuses a Node that is too old with one line that names the needed one', async () => {
     using dir = tempDir('e2e');
     const preload = join(dir.path, 'old.cjs');
