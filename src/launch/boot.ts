@@ -13,6 +13,7 @@ import { asTslayerError, TslayerError } from '../errors.ts';
 import { socketPair } from '../sys/fd-passing.ts';
 import { executableInMemory } from '../sys/memfd.ts';
 import {
+  CLONE_NEWCGROUP,
   CLONE_NEWIPC,
   CLONE_NEWNET,
   CLONE_NEWPID,
@@ -213,9 +214,9 @@ function insideNamespaces<T>(request: BootRequest, start: () => T): T {
     own.push({ fd: openSync(`/proc/thread-self/ns/${file}`, 'r'), flag });
   };
   try {
-    for (const { fd, flag } of enter) {
-      remember(NAMESPACE_FILES[flag]!, flag);
-      setns(fd, flag);
+    for (const each of enter) {
+      remember(NAMESPACE_FILES[each.flag]!, each.flag);
+      enterOne(each);
     }
     // A PID namespace that belongs to a new user namespace is made inside it.
     if (newPid && user !== 'new') {
@@ -231,9 +232,18 @@ function insideNamespaces<T>(request: BootRequest, start: () => T): T {
   }
 }
 
+function enterOne({ fd, path, flag }: NamespaceFile): void {
+  try {
+    setns(fd, flag);
+  } catch (error) {
+    throw asTslayerError(error, `cannot join the namespace ${path}`);
+  }
+}
+
 const NAMESPACE_FILES: Readonly<Record<number, string>> = {
   [CLONE_NEWPID]: 'pid_for_children',
   [CLONE_NEWIPC]: 'ipc',
   [CLONE_NEWUTS]: 'uts',
   [CLONE_NEWNET]: 'net',
+  [CLONE_NEWCGROUP]: 'cgroup',
 };

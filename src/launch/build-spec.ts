@@ -14,6 +14,7 @@ import {
   READONLY_PATHS,
 } from './defaults.ts';
 import { localHost, type SpecHost } from './host.ts';
+import { hasNew } from './init/namespaces.ts';
 import { parseDevice, parseDeviceRule } from './options/devices.ts';
 import { mergeEnvironment } from './options/environment.ts';
 import { generateFiles } from './options/files.ts';
@@ -21,16 +22,20 @@ import { parseNamespace } from './options/namespaces.ts';
 import { parseResources } from './options/resources.ts';
 import { parseSecurityOptions, parseUserNamespace, type SecurityOptions } from './options/security.ts';
 import { parseBytes } from './options/sizes.ts';
+import { chooseSysctls } from './options/sysctls.ts';
 import { parseUlimit } from './options/ulimits.ts';
 import { parseTmpfs, parseVolume } from './options/volumes.ts';
+import { requirePortable } from './portable.ts';
 import type { RunOptions } from './run-options.ts';
 import { chooseProfile } from './seccomp/choose.ts';
+import { signalNumber } from './signals.ts';
 import type {
   ContainerSpec,
   DeviceRule,
   DeviceSpec,
   GeneratedFiles,
   MountSpec,
+  NamespaceKind,
   NamespaceSpec,
   ProcessSpec,
   RuntimeName,
@@ -53,26 +58,27 @@ export function newContainerId(): string {
 const DEFAULT_SHM = '64m';
 const CGROUP_PARENT = '/tslayer';
 const STOP_SECONDS = 10;
+const MAX_OOM_SCORE = 1000;
 
 export function buildSpec(input: SpecInput): ContainerSpec {
   const { id, options, host = localHost } = input;
   const privileged = options.privileged ?? false;
   const security = parseSecurityOptions(options.securityOpt ?? [], privileged);
   const namespaces = chooseNamespaces(options);
-  const isNew = (type: NamespaceSpec['type']): boolean => namespaces.some((each) => each.type === type);
-  const hostname = options.hostname ?? (isNew('uts') ? id : host.hostname());
-  checkHostname(hostname, options.hostname !== undefined && !isNew('uts'));
+  const own = (type: NamespaceKind): NamespaceSpec | undefined => namespaces.find((each) => each.type === type);
+  // With either of them the host's, the name is too: what resolves there is the host's own.
+  const hostname = checkHostname(options.hostname, namespaces) ?? (own('uts') && own('network') ? id : host.hostname());
   const { devices, rules } = chooseDevices(options, host);
-  const userNamespace = parseUserNamespace(options.userns, host.automaticRange);
+  const userNamespace = parseUserNamespace(options.userns, host);
   const files = generateFiles({
     hostname,
     hostHosts: host.readHostFile('/etc/hosts'),
     hostResolvConf: host.readHostFile('/etc/resolv.conf'),
-    hostNetwork: !isNew('network'),
+    hostNetwork: own('network') === undefined,
     addHost: options.addHost ?? [],
     dns: options.dns ?? [],
   });
-  return {
+  const spec: ContainerSpec = {
     id,
     name: options.name ?? id,
     image: input.image,
@@ -80,7 +86,8 @@ export function buildSpec(input: SpecInput): ContainerSpec {
     process: buildProcess(input.config.config, options, hostname, security, host),
     namespaces: userNamespace ? [...namespaces, { type: 'user' }] : namespaces,
     hostname,
-    mounts: chooseMounts(options, privileged, isNew('ipc'), files),
+    sysctls: chooseSysctls(options.sysctl ?? [], { namespaces, userNamespace, lastGroup: host.lastGroup }),
+    mounts: chooseMounts(options, privileged, own('ipc') !== undefined, files, host),
     devices,
     maskedPaths: security.systemPathsUnconfined ? [] : MASKED_PATHS,
     readonlyPaths: security.systemPathsUnconfined ? [] : READONLY_PATHS,
@@ -89,13 +96,22 @@ export function buildSpec(input: SpecInput): ContainerSpec {
     files,
     ...(userNamespace && { userNamespace }),
     stop: {
-      signal: options.stopSignal ?? input.config.config.StopSignal ?? 'SIGTERM',
+      signal: checkSignal(options.stopSignal) ?? input.config.config.StopSignal ?? 'SIGTERM',
       timeoutSeconds: options.stopTimeout ?? STOP_SECONDS,
     },
     ...(options.runtime !== undefined && { runtime: parseRuntime(options.runtime) }),
     ...(options.onExit && { onExit: options.onExit }),
     labels: { ...input.config.config.Labels, ...options.labels },
   };
+  if (spec.runtime) requirePortable(spec);
+  return spec;
+}
+
+/** @throws for what no image could be run with: to be known before one is fetched */
+export function checkOptions(options: RunOptions): void {
+  const platform = { os: 'linux', architecture: process.arch };
+  const config = { platform, config: { Cmd: ['true'] }, diffIDs: [], history: [] };
+  buildSpec({ id: newContainerId(), image: '', config, rootfs: [], options });
 }
 
 function parseRuntime(text: string): RuntimeName {
@@ -131,7 +147,7 @@ function buildProcess(
     addedCapabilities: named.filter((name) => capabilities.includes(name)),
     noNewPrivileges: security.noNewPrivileges,
     rlimits: (options.ulimit ?? []).map(parseUlimit),
-    ...(options.oomScoreAdj !== undefined && { oomScoreAdj: options.oomScoreAdj }),
+    ...(options.oomScoreAdj !== undefined && { oomScoreAdj: checkOomScore(options.oomScoreAdj) }),
     init: options.init ?? false,
     ...(profile && { seccomp: profile }),
   };
@@ -175,6 +191,7 @@ function chooseMounts(
   privileged: boolean,
   ownIpc: boolean,
   generated: GeneratedFiles,
+  host: SpecHost,
 ): MountSpec[] {
   const system = defaultMounts(parseBytes(options.shmSize ?? DEFAULT_SHM, '--shm-size')).map((mount) => {
     // With the host's IPC namespace, the queues that mqueue shows are the host's by themselves.
@@ -187,7 +204,9 @@ function chooseMounts(
   const files = GENERATED.filter(([, , key]) => generated[key] !== undefined).map(
     ([destination, source]): MountSpec => ({ destination, type: 'file', source, options: ['rprivate'] }),
   );
-  const own = [...(options.volumes ?? []).map(parseVolume), ...(options.tmpfs ?? []).map(parseTmpfs)];
+  const volumes = (options.volumes ?? []).map(parseVolume);
+  for (const { source } of volumes) host.requireSource(source);
+  const own = [...volumes, ...(options.tmpfs ?? []).map(parseTmpfs)];
   // Shorter destinations first: /data must not hide /data/cache, whichever was named first.
   const depth = (mount: MountSpec): number => mount.destination.split('/').length;
   return [...system, ...files, ...own.toSorted((a, b) => depth(a) - depth(b))];
@@ -207,11 +226,24 @@ function chooseDevices(options: RunOptions, host: SpecHost): { devices: DeviceSp
   };
 }
 
-function checkHostname(hostname: string, hasNoNamespace: boolean): void {
-  if (hasNoNamespace) throw new TslayerError('INVALID_ARGUMENT', '--hostname needs a UTS namespace of its own');
+function checkHostname(hostname: string | undefined, namespaces: readonly NamespaceSpec[]): string | undefined {
+  if (hostname === undefined) return undefined;
+  if (!hasNew(namespaces, 'uts'))
+    throw new TslayerError('INVALID_ARGUMENT', '--hostname needs a UTS namespace of its own');
   if (!/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62})$/.test(hostname)) {
     throw new TslayerError('INVALID_ARGUMENT', `${JSON.stringify(hostname)} is no host name of at most 63 characters`);
   }
+  return hostname;
+}
+
+function checkSignal(text: string | undefined): string | undefined {
+  if (text !== undefined) signalNumber(text);
+  return text;
+}
+
+function checkOomScore(score: number): number {
+  if (Number.isInteger(score) && Math.abs(score) <= MAX_OOM_SCORE) return score;
+  throw new TslayerError('INVALID_ARGUMENT', `--oom-score-adj goes from -${MAX_OOM_SCORE} to ${MAX_OOM_SCORE}`);
 }
 
 /** A path from the hierarchies' root; `..` would place the container in someone else's cgroup. */

@@ -1,9 +1,11 @@
 /** `run` in the foreground: the container is the caller's child, with the caller's own streams. */
 import { closeSync, openSync } from 'node:fs';
-import { CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUTS } from '../sys/namespaces.ts';
+import { asTslayerError } from '../errors.ts';
+import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUTS } from '../sys/namespaces.ts';
 import { bootInit, type InitProcess, type NamespaceFile, type Stdio } from './boot.ts';
 import { BuiltinCarrier } from './builtin.ts';
 import type { ContainerStore } from './container-store.ts';
+import { cannotJoin } from './init/namespaces.ts';
 import type { ForegroundIO, RunningProcess } from './launcher.ts';
 import { RuntimeCarrier } from './runtime.ts';
 import { signalNumber } from './signals.ts';
@@ -28,6 +30,7 @@ const FLAGS: Readonly<Partial<Record<NamespaceKind, number>>> = {
   ipc: CLONE_NEWIPC,
   uts: CLONE_NEWUTS,
   network: CLONE_NEWNET,
+  cgroup: CLONE_NEWCGROUP,
 };
 
 /** A PID namespace can only be joined so; from within a user namespace of its own, the init process can join none. */
@@ -35,8 +38,16 @@ function joinedAtBirth({ namespaces, userNamespace }: ContainerSpec): NamespaceF
   return namespaces.flatMap(({ type, path }) => {
     const flag = FLAGS[type];
     if (path === undefined || flag === undefined || (type !== 'pid' && !userNamespace)) return [];
-    return [{ fd: openSync(path, 'r'), path, flag }];
+    return [{ fd: openNamespace(type, path), path, flag }];
   });
+}
+
+function openNamespace(type: NamespaceKind, path: string): number {
+  try {
+    return openSync(path, 'r');
+  } catch (error) {
+    throw asTslayerError(error, cannotJoin(type, path));
+  }
 }
 
 export async function runForeground(

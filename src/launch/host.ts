@@ -1,14 +1,15 @@
 /** What making a spec asks of the machine: files, devices, free id ranges. Tests give one of their own. */
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { TslayerError } from '../errors.ts';
 import { majorOf, minorOf } from '../sys/files.ts';
 import { hasErrno } from '../sys/libc.ts';
 import type { StatDevice } from './options/devices.ts';
-import type { SubordinateRange } from './options/security.ts';
+import type { IdOwner, SubordinateRange } from './options/security.ts';
 import type { DeviceSpec } from './spec.ts';
+import { inUserNamespace } from './user-namespace.ts';
 
-export interface SpecHost {
+export interface SpecHost extends IdOwner {
   readonly hostname: () => string;
   /** A file that the user named: NOT_FOUND when it is not there. */
   readonly readText: (path: string) => string;
@@ -17,7 +18,10 @@ export interface SpecHost {
   readonly statDevice: StatDevice;
   /** Every device in /dev, for privileged containers. */
   readonly allDevices: () => readonly DeviceSpec[];
-  readonly automaticRange: () => SubordinateRange;
+  /** The source of a volume. NOT_FOUND when it is not there. */
+  readonly requireSource: (path: string) => void;
+  /** The highest group id in the caller's user namespace. */
+  readonly lastGroup: () => number;
 }
 
 export const localHost: SpecHost = {
@@ -39,7 +43,22 @@ export const localHost: SpecHost = {
   statDevice,
   allDevices: () => [...devicesIn('/dev')],
   automaticRange: () => subordinateRange(localHost),
+  inUserNamespace,
+  requireSource: (path) => {
+    if (!existsSync(path)) throw new TslayerError('NOT_FOUND', `there is no ${path} on this machine to mount`);
+  },
+  lastGroup: () => lastId(readFileSync('/proc/self/gid_map', 'utf8')),
 };
+
+/** The end of the last range: user_namespaces(7). */
+function lastId(map: string): number {
+  const ends = map
+    .trim()
+    .split('\n')
+    .map((line) => line.trim().split(/\s+/).map(Number))
+    .map(([first = 0, , count = 1]) => first + count - 1);
+  return Math.max(...ends);
+}
 
 function statDevice(path: string): Omit<DeviceSpec, 'path'> {
   let stat: ReturnType<typeof statSync>;

@@ -20,7 +20,6 @@ export type {
   TerminalInput,
   TerminalIO,
 } from './launcher.ts';
-export { parseEnvironmentFile, resolveVariables } from './options/environment.ts';
 export type { ExecOptions, RunOptions } from './run-options.ts';
 export type * from './spec.ts';
 export type { ContainerStats } from './stats.ts';

@@ -1,8 +1,8 @@
 /** A ContainerSpec as the OCI Runtime Specification's config.json, for runc, crun and whatever else reads it. Pure. */
-import { TslayerError } from '../errors.ts';
 import type { CapabilityName } from './capabilities.ts';
 import { cgroupPath } from './cgroups/cgroups.ts';
 import type { ResolvedUser } from './init/user.ts';
+import { requirePortable } from './portable.ts';
 import { profileOf } from './seccomp/choose.ts';
 import { abisOf } from './seccomp/syscalls.ts';
 import type { ContainerSpec, DeviceSpec, MountSpec, ProcessSpec, Rlimit } from './spec.ts';
@@ -18,12 +18,7 @@ export interface BundlePlaces {
 export type OciConfig = Readonly<Record<string, unknown>>;
 
 export function toOciConfig(spec: ContainerSpec, user: ResolvedUser, places: BundlePlaces): OciConfig {
-  if (spec.userNamespace) {
-    throw new TslayerError('UNSUPPORTED', 'a user namespace takes shifted owners, which a bundle cannot carry', {
-      hint: 'run it with the built-in launcher, or with --userns host',
-    });
-  }
-  if (spec.process.init) throw new TslayerError('UNSUPPORTED', "--init is the built-in launcher's");
+  requirePortable(spec);
   return {
     ociVersion: '1.0.2',
     root: { path: places.rootfs, readonly: spec.rootfs.readOnly },
@@ -34,6 +29,7 @@ export function toOciConfig(spec: ContainerSpec, user: ResolvedUser, places: Bun
       namespaces: spec.namespaces,
       devices: spec.devices.map(deviceOf),
       resources: spec.resources,
+      sysctl: Object.fromEntries(spec.sysctls.map(({ key, value }) => [key, value])),
       cgroupsPath: cgroupPath(spec),
       maskedPaths: spec.maskedPaths,
       readonlyPaths: spec.readonlyPaths,
@@ -81,9 +77,6 @@ function rlimitOf({ type, soft, hard }: Rlimit): OciConfig {
 }
 
 function mountOf(mount: MountSpec, files: string): MountSpec {
-  if (mount.options.includes('idmap')) {
-    throw new TslayerError('UNSUPPORTED', `${mount.destination}: other runtimes are given no idmapped volumes`);
-  }
   if (mount.type !== 'file') return mount;
   return { ...mount, type: 'bind', source: `${files}/${mount.source}`, options: ['bind', ...mount.options] };
 }

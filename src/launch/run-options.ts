@@ -32,6 +32,8 @@ export interface RunOptions {
   /** `NAME:IP` */
   readonly addHost?: readonly string[];
   readonly dns?: readonly string[];
+  /** `KEY=VALUE`, of namespaces that are the container's own. */
+  readonly sysctl?: readonly string[];
 
   readonly readOnly?: boolean;
   /** `SRC:DST[:ro,…]` */

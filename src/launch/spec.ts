@@ -18,6 +18,8 @@ export interface ContainerSpec {
   /** Kinds that are listed are new, or joined by path; the others stay the caller's. `mount` is always new. */
   readonly namespaces: readonly NamespaceSpec[];
   readonly hostname: string;
+  /** Set in the container's new namespaces; the last one of a key counts. */
+  readonly sysctls: readonly SysctlSpec[];
   /** Performed in order, over the rootfs; targets are resolved inside it. */
   readonly mounts: readonly MountSpec[];
   readonly devices: readonly DeviceSpec[];
@@ -75,6 +77,14 @@ export interface NamespaceSpec {
   readonly type: NamespaceKind;
   /** Joins the namespace behind this file, as in /run/netns/NAME. */
   readonly path?: string;
+}
+
+export interface SysctlSpec {
+  /** As in `net.core.somaxconn`; a slash is a dot of a name. */
+  readonly key: string;
+  readonly value: string;
+  /** Nobody asked for it: where it cannot be set, it is not. */
+  readonly optional?: boolean;
 }
 
 export interface MountSpec {

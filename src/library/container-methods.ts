@@ -131,6 +131,7 @@ export class ContainerMethods extends ExchangeMethods {
     const chosen = runtime ?? this.parts.config.run?.runtime ?? 'native';
     const run = chosen === 'native' ? rest : { ...rest, runtime: chosen };
     if (pull === 'always' || (pull === 'missing' && !(await this.#has(image)))) {
+      (await import('../launch/build-spec.ts')).checkOptions(run);
       await this.pull(image, { ...operation, platform });
     }
     const [context, launcher] = await Promise.all([this.parts.store(), this.parts.launcher()]);

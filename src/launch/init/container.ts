@@ -4,15 +4,18 @@
  */
 import { constants } from 'node:os';
 import { posix } from 'node:path';
+import { SystemCallError } from '../../sys/libc.ts';
 import { MNT_DETACH, MS_REC, MS_SLAVE } from '../../sys/mount-api.ts';
 import { CLONE_NEWNS } from '../../sys/namespaces.ts';
 import type { RemoteProcess } from '../../sys/remote/process.ts';
+import { LaunchError } from '../errors.ts';
 import type { ContainerSpec } from '../spec.ts';
 import { makeDevices } from './devices.ts';
 import { maskPaths, protectPaths } from './hide.ts';
 import { type CgroupBind, isBind, makeReadOnly, performMount } from './mounts.ts';
 import { enterNamespaces, hasNew } from './namespaces.ts';
 import { Rootfs } from './rootfs.ts';
+import { setSysctls } from './sysctls.ts';
 
 /** Where the parts of a container come from. */
 export interface ContainerParts {
@@ -37,10 +40,11 @@ export function leaveHost(init: RemoteProcess, spec: ContainerSpec): void {
   init.flush();
 }
 
-function enterOthers(init: RemoteProcess, { namespaces, userNamespace, hostname }: ContainerSpec): void {
+function enterOthers(init: RemoteProcess, { namespaces, userNamespace, hostname, sysctls }: ContainerSpec): void {
   enterNamespaces(init, namespaces, userNamespace !== undefined);
   if (hasNew(namespaces, 'network')) init.bringUpLoopback();
   if (hasNew(namespaces, 'uts')) init.sethostname(hostname);
+  setSysctls(init, sysctls);
 }
 
 /** After leaveHost. */
@@ -91,8 +95,9 @@ function mountpointsInDev({ mounts }: ContainerSpec): string[] {
 function makeWorkingDirectory(root: Rootfs, directory: string): void {
   try {
     root.init.close(root.ensure(directory, 'directory', 'follow'));
-  } catch {
-    // Entering it, as the program's user, says what is wrong.
+  } catch (error) {
+    // Entering it, as the program's user, says what is wrong with it. But a mount may have failed before.
+    if (!(error instanceof SystemCallError || error instanceof LaunchError)) throw error;
   }
 }
 

@@ -82,13 +82,16 @@ interface MountCall {
   readonly data: string;
 }
 
-/** A user namespace may mount what tells of its own processes and network only. Of the host's, it sees what its caller saw. */
+/**
+ * A user namespace may mount what tells of its own processes, network and queues only. Of the host's, it sees what its
+ * caller saw; others' queues it can name without seeing them.
+ */
 function mountOrBind(init: RemoteProcess, { source, target, type, flags, data }: MountCall, own: string): void {
   try {
     init.tryMount(source, target, type, flags, data);
   } catch (error) {
     if (!hasErrno(error, 'EPERM')) throw error;
-    init.mount(own, target, '', MS_BIND | MS_REC);
+    if (type !== 'mqueue') init.mount(own, target, '', MS_BIND | MS_REC);
   }
 }
 

@@ -1,4 +1,5 @@
 /** Gives the init process the namespaces that its container asked for, new or joined. */
+import { asTslayerError } from '../../errors.ts';
 import { O_RDONLY } from '../../sys/at.ts';
 import {
   CLONE_NEWCGROUP,
@@ -22,24 +23,32 @@ const FLAGS: Readonly<Record<NamespaceKind, number>> = {
   cgroup: CLONE_NEWCGROUP,
 };
 
-/**
- * PID and user namespaces are those of the process from its start, the mount namespace is new already; the cgroup one
- * follows when the cgroup is joined.
- */
-const EARLIER_OR_LATER: readonly NamespaceKind[] = ['mount', 'pid', 'user', 'cgroup'];
+/** PID and user namespaces are those of the process from its start, the mount namespace is new already. */
+const EARLIER: readonly NamespaceKind[] = ['mount', 'pid', 'user'];
 
 /** @param bornIn the process was started in those that are joined by path */
 export function enterNamespaces(init: RemoteProcess, namespaces: readonly NamespaceSpec[], bornIn: boolean): void {
-  const here = namespaces.filter(({ type, path }) => !EARLIER_OR_LATER.includes(type) && !(bornIn && path));
-  // By path first: the paths are the host's.
-  const joined = here.flatMap(({ type, path }) =>
-    path === undefined ? [] : [{ type, fd: init.open(path, O_RDONLY) }],
-  );
-  for (const { type, fd } of joined) {
-    init.setns(fd, FLAGS[type]);
+  const here = namespaces.filter(({ type }) => !EARLIER.includes(type));
+  if (!bornIn) for (const { type, path } of here) if (path !== undefined) joinByPath(init, type, path);
+  // A new cgroup namespace shows the cgroup that its maker is in: it follows when that is the container's.
+  const made = here.filter(({ type, path }) => path === undefined && type !== 'cgroup');
+  init.unshare(made.reduce((flags, { type }) => flags | FLAGS[type], 0));
+}
+
+/** The path is the host's. */
+function joinByPath(init: RemoteProcess, type: NamespaceKind, path: string): void {
+  const doing = cannotJoin(type, path);
+  try {
+    const fd = init.open(path, O_RDONLY);
+    init.during(doing, () => init.setns(fd, FLAGS[type]));
     init.close(fd);
+  } catch (error) {
+    throw asTslayerError(error, doing);
   }
-  init.unshare(here.reduce((flags, { type, path }) => (path === undefined ? flags | FLAGS[type] : flags), 0));
+}
+
+export function cannotJoin(type: NamespaceKind, path: string): string {
+  return `cannot join the ${type} namespace ${path}`;
 }
 
 /** Into the namespaces of a running container, by files that were passed; the mount namespace last. */

@@ -3,7 +3,7 @@ import { closeSync } from 'node:fs';
 import { isTslayerError } from '../../errors.ts';
 import { O_RDONLY, O_WRONLY } from '../../sys/at.ts';
 import { S_IFREG } from '../../sys/files.ts';
-import { hasErrno } from '../../sys/libc.ts';
+import { hasErrno, SystemCallError } from '../../sys/libc.ts';
 import { executableInMemory } from '../../sys/memfd.ts';
 import { CLONE_NEWCGROUP } from '../../sys/namespaces.ts';
 import type { WindowSize } from '../../sys/pty.ts';
@@ -121,7 +121,7 @@ function findProgram(init: RemoteProcess, name: string, path: string): string {
       if (init.stat(candidate).type === S_IFREG) return candidate;
       denied ??= candidate;
     } catch (error) {
-      if (error instanceof ProcessGone) throw error;
+      if (!(error instanceof SystemCallError)) throw error;
       if (hasErrno(error, 'EACCES')) denied ??= candidate;
     }
   }
@@ -137,7 +137,8 @@ function enterDirectory(init: RemoteProcess, directory: string): void {
   try {
     init.chdir(directory);
   } catch (cause) {
-    if (cause instanceof ProcessGone) throw cause;
+    // What was posted before is told by this call.
+    if (!(cause instanceof SystemCallError)) throw cause;
     throw new LaunchError(126, 'DENIED', `cannot enter the working directory ${directory}`, { cause });
   }
   if (!init.currentDirectory()?.startsWith('/')) {

@@ -1,4 +1,4 @@
-/** Environment variables: the image's, the caller's, files of them. */
+/** Environment variables: the image's and the caller's. */
 import { TslayerError } from '../../errors.ts';
 
 /** Later entries win; the order of first appearance is kept. */
@@ -10,21 +10,4 @@ export function mergeEnvironment(...lists: readonly (readonly string[])[]): stri
     merged.set(entry.slice(0, at), entry);
   }
   return [...merged.values()];
-}
-
-/** `KEY=VALUE` as it is; a bare `KEY` takes the caller's value, or is dropped when it has none. Docker's rule. */
-export function resolveVariables(entries: readonly string[], environment: NodeJS.ProcessEnv): string[] {
-  return entries.flatMap((entry) => {
-    if (entry.includes('=')) return [entry];
-    const value = environment[entry];
-    return value === undefined ? [] : [`${entry}=${value}`];
-  });
-}
-
-/** The lines of an `--env-file`: comments and blank lines are left out, values are taken literally. */
-export function parseEnvironmentFile(text: string): string[] {
-  return text
-    .split(/\r?\n/)
-    .map((line) => line.trimStart())
-    .filter((line) => line !== '' && !line.startsWith('#'));
 }

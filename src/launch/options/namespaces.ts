@@ -11,6 +11,13 @@ export function parseNamespace(type: NamespaceKind, text: string | undefined, al
   const path = NAMESPACE_PATH.exec(text)?.[1];
   if (path !== undefined) return [{ type, path }];
   throw new TslayerError('INVALID_ARGUMENT', `${JSON.stringify(text)} is no ${type} namespace`, {
-    hint: `choose ${['private', ...alsoNew, 'host'].join(', ')} or ns:PATH`,
+    hint: hintFor(text, `choose ${['private', ...alsoNew, 'host'].join(', ')} or ns:PATH`),
   });
+}
+
+/** Docker's words for what is another's doing here. */
+function hintFor(text: string, choices: string): string {
+  if (text.startsWith('container:'))
+    return `${choices}: ns:/proc/PID/ns/… with the pid that inspect tells of the other`;
+  return text === 'bridge' ? `${choices}: bridges are built by others, as ip-netns(8) and CNI` : choices;
 }

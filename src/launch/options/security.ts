@@ -18,12 +18,22 @@ export function parseSecurityOptions(texts: readonly string[], privileged: boole
   for (const text of texts) {
     const [, key = text, value] = /^([a-z-]+)[=:](.*)$/.exec(text) ?? [];
     if (key === 'seccomp' && value) seccomp = value;
-    else if (key === 'no-new-privileges') noNewPrivileges = value !== 'false';
+    else if (key === 'no-new-privileges') noNewPrivileges = parseBoolean(text, value);
     else if (key === 'systempaths' && value === 'unconfined') systemPathsUnconfined = true;
-    else if (key === 'label' || key === 'apparmor') refuse(text, 'this launcher sets no such label');
+    else if (key === 'label' || key === 'apparmor') requireNoLabel(text, value);
     else refuse(text, 'not understood');
   }
   return { seccomp, noNewPrivileges, systemPathsUnconfined };
+}
+
+function parseBoolean(text: string, value: string = 'true'): boolean {
+  if (value === 'true' || value === 'false') return value === 'true';
+  return refuse(text, 'true or false');
+}
+
+/** That there shall be no label is what is the case. */
+function requireNoLabel(text: string, value: string | undefined): void {
+  if (value !== 'disable' && value !== 'unconfined') refuse(text, 'this launcher sets no such label');
 }
 
 function refuse(text: string, why: string): never {
@@ -39,12 +49,24 @@ export interface SubordinateRange {
   readonly size: number;
 }
 
+/** Whose ids a user namespace is given. */
+export interface IdOwner {
+  readonly automaticRange: () => SubordinateRange;
+  /** The caller is root of a user namespace only, and has no ids but its own. */
+  readonly inUserNamespace: () => boolean;
+}
+
 /** `auto` takes a range from the host; `UID:GID:COUNT` names one. Undefined: the caller's user namespace. */
 export function parseUserNamespace(
   text: string | undefined,
-  automaticRange: () => SubordinateRange,
+  { automaticRange, inUserNamespace }: IdOwner,
 ): UserMapping | undefined {
   if (text === undefined || text === 'host') return undefined;
+  if (inUserNamespace()) {
+    throw new TslayerError('UNSUPPORTED', "--userns takes the machine's root: the ids are not the user's to give", {
+      hint: "leave it out: an ordinary user's containers are in a user namespace already",
+    });
+  }
   const [, uid, gid, size] = /^(\d+):(\d+):(\d+)$/.exec(text) ?? [];
   if (size !== undefined) return mapping({ uid: Number(uid), gid: Number(gid), size: Number(size) });
   if (text === 'auto') return mapping(automaticRange());

@@ -23,8 +23,17 @@ const IGNORED_OPTIONS = new Set(['z', 'Z', 'cached', 'delegated', 'consistent', 
 /** `SRC:DST[:OPTIONS]`; a relative source starts with a dot. */
 export function parseVolume(text: string): MountSpec {
   const [source = '', destination, options = '', ...rest] = text.split(':');
-  if (destination === undefined || rest.length > 0) throw wrong(text, 'a volume is SOURCE:DESTINATION[:ro]');
-  if (!/^[./]/.test(source)) throw wrong(text, 'named volumes are not supported: the source is a path');
+  if (destination === undefined) {
+    throw wrong(
+      text,
+      'a volume is SOURCE:DESTINATION[:ro]',
+      `--tmpfs ${text} gives an empty one that goes with the container`,
+    );
+  }
+  if (rest.length > 0) throw wrong(text, 'a volume is SOURCE:DESTINATION[:ro]');
+  if (!/^[./]/.test(source)) {
+    throw wrong(text, 'volumes have no names here: the source is a path', `for a directory here: -v ./${text}`);
+  }
   const words = options.split(',').filter((word) => word !== '' && !IGNORED_OPTIONS.has(word));
   const unknown = words.find((word) => !BIND_OPTIONS.has(word));
   if (unknown !== undefined) throw wrong(text, `unknown option ${unknown}`);
@@ -62,6 +71,6 @@ function checkDestination(text: string, destination: string): string {
   return normal;
 }
 
-function wrong(text: string, why: string): TslayerError {
-  return new TslayerError('INVALID_ARGUMENT', `${JSON.stringify(text)}: ${why}`);
+function wrong(text: string, why: string, hint?: string): TslayerError {
+  return new TslayerError('INVALID_ARGUMENT', `${JSON.stringify(text)}: ${why}`, { hint });
 }

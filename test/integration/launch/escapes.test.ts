@@ -27,7 +27,8 @@ describe('escapes', () => {
 
   const inRootfs = (...names: string[]): string => join(kit.rootfs, ...names);
   const refused = async (options: RunOptions): Promise<string> => {
-    const error: unknown = await kit.run({ command: ['true'], ...options }).catch((e: unknown) => e);
+    const start = async () => kit.run({ command: ['true'], ...options });
+    const error: unknown = await start().catch((e: unknown) => e);
     assert.ok(error instanceof Error, 'it ran');
     assert.equal(exitStatusOf(error), 125);
     return error.message;
@@ -184,6 +185,30 @@ describe('escapes', () => {
     assert.match(await refused({ user: 'app' }), /no regular file/);
   });
 
+  test('CVE-2018-15664: a link that comes and goes while exec looks a user up', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    const secret = join(kit.directory('host'), 'secret');
+    writeFileSync(secret, 'spy:x:0:0::/:/bin/sh\n');
+    const race = `cp /etc/passwd /etc/real; ln -s ../../../../../../../..${secret} /etc/link; while true; do
+      mv /etc/passwd /etc/away; mv /etc/link /etc/passwd; mv /etc/passwd /etc/link; mv /etc/away /etc/passwd; done`;
+    const { id } = await kit.launcher.start(kit.spec({ command: ['sh', '-c', race] }));
+    for (let i = 0; i < 20; i++) {
+      const exec = kit.launcher.exec(id, { command: ['true'], user: 'spy' }, { stdio: ['ignore', 'ignore', 'ignore'] });
+      await assert.rejects(exec, /no user "spy"|link to something missing/);
+    }
+    await kit.launcher.remove(id, { force: true });
+  });
+
+  test('CVE-2024-9675: names that are paths out of the store, or out of the parent cgroup', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    for (const name of ['../../etc', 'a/b', '..', '.', '']) assert.match(await refused({ name }), /no container name/);
+    for (const cgroupParent of ['/tslayer/../..', '..', '/a/./b']) {
+      assert.match(await refused({ cgroupParent }), /no \. or \.\./);
+    }
+    for (const hostname of ['a/b', '..']) assert.match(await refused({ hostname }), /no host name/);
+    assert.deepEqual(kit.leftovers(), []);
+  });
+
   test('CVE-2024-40635: a user id that wraps around to root', async (t) => {
     if (!requires(t, root, program('busybox'))) return;
     for (const user of ['4294967296', '-1', '0:4294967296']) assert.match(await refused({ user }), /ids go from 0/);
@@ -221,7 +246,7 @@ describe('escapes', () => {
     assert.equal(await kit.sh(script), '');
   });
 
-  test('the store is nobody else’s to read', async (t) => {
+  test('CVE-2024-25621: the store is nobody else’s to read', async (t) => {
     if (!requires(t, root, program('busybox'))) return;
     const { id } = await kit.launcher.start(kit.spec({ command: ['sleep', '60'] }));
     for (const path of ['containers', join('containers', id)]) {

@@ -47,6 +47,76 @@ describe('run', () => {
     }
   });
 
+  test('the namespaces of another container can be joined by path', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    const other = await kit.launcher.start(kit.spec({ command: ['sleep', '60'] }));
+    const joined: [keyof RunOptions, string][] = [
+      ['network', 'net'],
+      ['ipc', 'ipc'],
+      ['uts', 'uts'],
+      ['pid', 'pid'],
+      ['cgroupns', 'cgroup'],
+    ];
+    for (const [option, kind] of joined) {
+      const path = `/proc/${other.state.pid}/ns/${kind}`;
+      for (const userns of ['host', '700000:700000:65536']) {
+        const seen = await kit.sh(`readlink /proc/self/ns/${kind}`, { [option]: `ns:${path}`, userns });
+        assert.equal(seen.trim(), readlinkSync(path), `${kind}, --userns ${userns}`);
+      }
+    }
+    await kit.launcher.remove(other.id, { force: true });
+  });
+
+  test('a namespace file that is none, or not there, is an error that names it', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    for (const path of ['/etc/passwd', '/nonexistent']) {
+      for (const userns of ['host', '700000:700000:65536']) {
+        const run = kit.run({ command: ['true'], network: `ns:${path}`, userns });
+        await assert.rejects(run, new RegExp(`cannot join the (network )?namespace ${path}`));
+      }
+    }
+    assert.deepEqual(kit.leftovers(), []);
+  });
+
+  test('in its own network every user may ping, and listen at any port', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    for (const userns of ['host', '700000:700000:65536']) {
+      // busybox has no ping by datagrams, which this range is for.
+      const script =
+        'cat /proc/sys/net/ipv4/ping_group_range; httpd -p 80 -h /tmp && nc 127.0.0.1 80 </dev/null && echo heard';
+      const { stdout } = await kit.run({ command: ['sh', '-c', script], user: 'app', userns });
+      assert.match(stdout, userns === 'host' ? /^0\t2147483647\nheard$/m : /^0\t65535\nheard$/m);
+    }
+  });
+
+  test('sysctls are set in its namespaces, and nowhere else', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    const files = ['net/core/somaxconn', 'kernel/shmmni'].map((name) => `/proc/sys/${name}`);
+    const before = files.map((file) => readFileSync(file, 'utf8'));
+    const seen = await kit.sh(`cat ${files.join(' ')}`, { sysctl: ['net.core.somaxconn=77', 'kernel.shmmni=55'] });
+    assert.equal(seen, '77\n55\n');
+    assert.deepEqual(
+      files.map((file) => readFileSync(file, 'utf8')),
+      before,
+    );
+    await assert.rejects(
+      kit.run({ command: ['true'], sysctl: ['net.core.nonesuch=1'] }),
+      /cannot set net.core.nonesuch/,
+    );
+  });
+
+  test('a mount that the kernel refuses is an error, wherever it stands among others', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    const bad = '/x:size=none';
+    for (const userns of ['host', '700000:700000:65536']) {
+      for (const tmpfs of [[bad], [bad, '/y'], ['/y', bad]]) {
+        await assert.rejects(kit.run({ command: ['true'], tmpfs, userns }), /cannot mount tmpfs at \/x: .*EINVAL/);
+      }
+    }
+    await assert.rejects(kit.run({ command: ['true'], volumes: ['/nonexistent:/x'] }), /there is no \/nonexistent/);
+    assert.deepEqual(kit.leftovers(), []);
+  });
+
   test('the program is alone: PID 1, one thread, three descriptors, an environment of its own', async (t) => {
     if (!requires(t, root, program('busybox'))) return;
     process.env.TSLAYER_TEST_LEAK = 'leaked';

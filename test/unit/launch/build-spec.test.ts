@@ -13,6 +13,9 @@ const host: SpecHost = {
   statDevice: (path) => assert.fail(`looks at ${path}`),
   allDevices: () => [{ path: '/dev/kvm', type: 'c', major: 10, minor: 232, mode: 0o600, uid: 0, gid: 0 }],
   automaticRange: () => ({ uid: 100_000, gid: 100_000, size: 65_536 }),
+  inUserNamespace: () => false,
+  requireSource: () => undefined,
+  lastGroup: () => 2 ** 32 - 2,
 };
 
 function build(options: RunOptions, config: RuntimeConfig = { Cmd: ['/bin/sh'] }): ContainerSpec {

@@ -2,14 +2,16 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { findRange } from '../../../src/launch/host.ts';
 import { parseDevice, parseDeviceRate, parseDeviceRule } from '../../../src/launch/options/devices.ts';
-import { mergeEnvironment, parseEnvironmentFile, resolveVariables } from '../../../src/launch/options/environment.ts';
+import { mergeEnvironment } from '../../../src/launch/options/environment.ts';
 import { generateFiles } from '../../../src/launch/options/files.ts';
 import { parseNamespace } from '../../../src/launch/options/namespaces.ts';
 import { parseSecurityOptions, parseUserNamespace } from '../../../src/launch/options/security.ts';
 import { parseBytes, parseCpus } from '../../../src/launch/options/sizes.ts';
+import { chooseSysctls, sysctlPath } from '../../../src/launch/options/sysctls.ts';
 import { parseUlimit } from '../../../src/launch/options/ulimits.ts';
 import { parseTmpfs, parseVolume } from '../../../src/launch/options/volumes.ts';
 import { signalNumber } from '../../../src/launch/signals.ts';
+import type { NamespaceKind } from '../../../src/launch/spec.ts';
 
 const INVALID = { code: 'INVALID_ARGUMENT' };
 
@@ -55,8 +57,6 @@ describe('run options', () => {
 
   test('of variables the last one wins, where the first one stood', () => {
     assert.deepEqual(mergeEnvironment(['A=1', 'B=2'], ['A=3', 'C=']), ['A=3', 'B=2', 'C=']);
-    assert.deepEqual(resolveVariables(['A', 'B=2', 'GONE'], { A: 'x' }), ['A=x', 'B=2']);
-    assert.deepEqual(parseEnvironmentFile('# no\n\nA=1\n  B= x "y"\r\n'), ['A=1', 'B= x "y"']);
   });
 
   test('namespaces are new, the host’s, or joined by path', () => {
@@ -79,24 +79,29 @@ describe('run options', () => {
       noNewPrivileges: true,
       systemPathsUnconfined: true,
     });
-    for (const text of ['apparmor=x', 'seccomp', 'label=disable', 'x']) {
+    // Without labels, to ask for none is to ask for what is.
+    assert.equal(parseSecurityOptions(['apparmor=unconfined', 'label=disable'], false).noNewPrivileges, true);
+    for (const text of ['apparmor=x', 'seccomp', 'label=type:x', 'no-new-privileges=maybe', 'x']) {
       assert.throws(() => parseSecurityOptions([text], false), INVALID, text);
     }
   });
 
   test('a user namespace never maps root to root', () => {
-    const range = { uid: 100_000, gid: 200_000, size: 65_536 };
-    assert.deepEqual(parseUserNamespace('auto', () => range)?.gids, [
-      { containerID: 0, hostID: 200_000, size: 65_536 },
-    ]);
+    const owner = {
+      automaticRange: () => ({ uid: 100_000, gid: 200_000, size: 65_536 }),
+      inUserNamespace: () => false,
+    };
+    assert.deepEqual(parseUserNamespace('auto', owner)?.gids, [{ containerID: 0, hostID: 200_000, size: 65_536 }]);
     assert.equal(
-      parseUserNamespace('host', () => assert.fail('no range is taken')),
+      parseUserNamespace('host', { ...owner, automaticRange: () => assert.fail('no range is taken') }),
       undefined,
     );
-    assert.deepEqual(parseUserNamespace('1000:1001:10', () => range)?.uids[0]?.hostID, 1000);
+    assert.deepEqual(parseUserNamespace('1000:1001:10', owner)?.uids[0]?.hostID, 1000);
     for (const text of ['0:0:10', '1000:1000:0', '5:4294967290:10', 'keep-id']) {
-      assert.throws(() => parseUserNamespace(text, () => range), INVALID, text);
+      assert.throws(() => parseUserNamespace(text, owner), INVALID, text);
     }
+    const user = { ...owner, inUserNamespace: () => true };
+    assert.throws(() => parseUserNamespace('1000:1000:10', user), { code: 'UNSUPPORTED' });
   });
 
   test('subordinate ids are the user’s own line of the file', () => {
@@ -145,6 +150,38 @@ describe('run options', () => {
     });
     assert.throws(() => generateFiles({ ...facts, addHost: ['a\nb:1.1.1.1'] }), INVALID);
     assert.throws(() => generateFiles({ ...facts, dns: ['1.1.1.1\nx'] }), INVALID);
+  });
+
+  test('sysctls are those of the namespaces that are the container’s own', () => {
+    const context = (...types: NamespaceKind[]) => ({
+      namespaces: types.map((type) => ({ type })),
+      userNamespace: undefined,
+      lastGroup: () => 65_536,
+    });
+    const keys = (texts: string[], ...types: NamespaceKind[]): string[] =>
+      chooseSysctls(texts, context(...types)).map(({ key, value }) => `${key}=${value}`);
+    assert.deepEqual(keys([], 'network'), [
+      'net.ipv4.ping_group_range=0 65536',
+      'net.ipv4.ip_unprivileged_port_start=0',
+    ]);
+    assert.deepEqual(keys([], 'ipc'), []);
+    assert.deepEqual(keys(['kernel.shmmax=1', 'fs.mqueue.msg_max=7', 'kernel.domainname=a b'], 'ipc', 'uts'), [
+      'kernel.shmmax=1',
+      'fs.mqueue.msg_max=7',
+      'kernel.domainname=a b',
+    ]);
+    const [dotted] = keys(['net/ipv4/conf/eth0.1/forwarding=1'], 'network').slice(-1);
+    assert.equal(dotted, 'net.ipv4.conf.eth0/1.forwarding=1');
+    assert.equal(sysctlPath('net.ipv4.conf.eth0/1.forwarding'), 'net/ipv4/conf/eth0.1/forwarding');
+    for (const text of ['kernel.panic=1', 'vm.swappiness=1', 'kernel.shmmax=1', 'net.', 'net.x', 'net..x=1']) {
+      assert.throws(() => keys([text], 'network'), INVALID, text);
+    }
+    for (const text of ['net/../kernel/panic=1', '/net/x=1', 'net/./x=1', 'net.ipv4./kernel=1']) {
+      assert.throws(() => keys([text], 'network', 'ipc', 'uts'), INVALID, text);
+    }
+    const joined = { ...context(), namespaces: [{ type: 'network' as const, path: '/run/netns/x' }] };
+    assert.throws(() => chooseSysctls(['net.core.somaxconn=9'], joined), INVALID);
+    assert.deepEqual(chooseSysctls([], joined), []);
   });
 
   test('signals are known by name, short name and number', () => {
