@@ -2,6 +2,7 @@
 import type { CliCommand } from '../command.ts';
 import { collect } from '../flags.ts';
 import { superviseForeground } from '../foreground.ts';
+import { refuseFlags } from '../foreign-flags.ts';
 import { environment } from './run-flags.ts';
 
 interface ExecFlags {
@@ -31,6 +32,7 @@ export const command: CliCommand = {
       .option('-u, --user <name|uid[:group|gid]>', 'user')
       .option('--privileged', 'all capabilities')
       .passThroughOptions();
+    refuseFlags(parser, { '-d, --detach': 'let a shell do it: exec NAME sh -c "PROGRAM &"' });
   },
 
   async run(cli, [name, words]: [string, string[]], { env, envFile, detachKeys, ...flags }: ExecFlags) {

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander';
 import { TslayerError } from '../../errors.ts';
 import type { RunOptions } from '../../index.ts';
 import { collect, integer, natural } from '../flags.ts';
+import { refuseFlags } from '../foreign-flags.ts';
 
 /** Those that are the launcher's. */
 type LaunchFlags = Omit<RunFlags, 'rm' | 'detach' | 'detachKeys' | 'platform' | 'pull' | 'cidfile'>;
@@ -24,6 +25,20 @@ export interface RunFlags extends PassedOn {
   readonly netClassid?: string;
 }
 
+const NETWORKS = 'networks are wired by others: --network host, or ns:PATH of a namespace that ip-netns(8) or CNI made';
+
+/** What is somebody else's work, or has another name. */
+const FOREIGN: Readonly<Record<string, string>> = {
+  '-p, --publish <ports>': NETWORKS,
+  '-P, --publish-all': NETWORKS,
+  '--link <container>': NETWORKS,
+  '--restart <policy>': 'leave that to a supervisor: systemd, or a loop around run',
+  '--mount <mount>': 'write -v SOURCE:DESTINATION[:ro], or --tmpfs DESTINATION[:OPTIONS]',
+  '--volumes-from <container>': 'write -v SOURCE:DESTINATION for each volume',
+  '-a, --attach <stream>': 'output comes by itself, input with -i; -d leaves both to logs and attach',
+  '--gpus <gpus>': 'name the device nodes: --device /dev/dri/renderD128',
+};
+
 /** Adds docker's flags to the parser. */
 export function defineRunFlags(parser: Command): void {
   parser
@@ -39,6 +54,7 @@ export function defineRunFlags(parser: Command): void {
     .option('--cidfile <file>', 'write the id to this new file')
     .option('-l, --label <key=value>', 'label of the container', collect);
   defineContainerFlags(parser);
+  refuseFlags(parser, FOREIGN);
 }
 
 /** Those that say what the container is like. */
@@ -77,6 +93,7 @@ function defineIsolationFlags(parser: Command): void {
     .option('--userns <mode>', 'host, auto, or UID:GID:COUNT')
     .option('--add-host <name:ip>', 'line of /etc/hosts', collect)
     .option('--dns <address>', 'name server', collect)
+    .option('--sysctl <key=value>', "setting of the container's own namespaces", collect)
     .option('--read-only', 'the root file system is read-only')
     .option('-v, --volume <src:dst[:ro]>', 'bind a file or directory', collect)
     .option('--tmpfs <dir[:options]>', 'a tmpfs', collect)
@@ -130,7 +147,7 @@ export function environment(
   files: readonly string[],
   caller: NodeJS.ProcessEnv = process.env,
 ): string[] {
-  const lines = files.flatMap((file) => readFileSync(file, 'utf8').split(/\r?\n/).filter(isSetting));
+  const lines = files.flatMap((file) => readSettings(file));
   return [...lines, ...flags].flatMap((setting) => {
     const [name, value] = splitPair(setting);
     if (name === '') throw new TslayerError('INVALID_ARGUMENT', `${JSON.stringify(setting)} sets no variable`);
@@ -139,8 +156,10 @@ export function environment(
   });
 }
 
-function isSetting(line: string): boolean {
-  return line.trim() !== '' && !line.trimStart().startsWith('#');
+/** Docker's rules: comments and blank lines are left out, values are taken as they are. */
+function readSettings(file: string): string[] {
+  const lines = readFileSync(file, 'utf8').split(/\r?\n/);
+  return lines.map((line) => line.trimStart()).filter((line) => line !== '' && !line.startsWith('#'));
 }
 
 function splitPair(text: string): [string, string] {

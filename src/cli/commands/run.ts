@@ -1,5 +1,6 @@
 /** `run`: a program in a new container, with its exit status; 125 when it could not be started. */
 import { openSync, writeSync } from 'node:fs';
+import { asTslayerError } from '../../errors.ts';
 import type { CliCommand } from '../command.ts';
 import { superviseForeground } from '../foreground.ts';
 import { defineRunFlags, type RunFlags, runOptionsOf } from './run-flags.ts';
@@ -20,7 +21,7 @@ export const command: CliCommand = {
   async run(cli, [image, command]: [string, string[]], flags: RunFlags) {
     const { rm, detach, detachKeys, platform, pull, cidfile, ...rest } = flags;
     const tslayer = await cli.open();
-    const cid = cidfile === undefined ? undefined : openSync(cidfile, 'wx');
+    const cid = cidfile === undefined ? undefined : createNew(cidfile);
     const onWarning = (message: string): void => cli.output.message(message, 'warn');
     await cli.working(async (operation, settle) => {
       const options = { ...runOptionsOf(rest, command), ...operation, remove: rm === true, pull, platform };
@@ -44,3 +45,11 @@ export const command: CliCommand = {
     });
   },
 };
+
+function createNew(file: string): number {
+  try {
+    return openSync(file, 'wx');
+  } catch (error) {
+    throw asTslayerError(error, 'cannot write the id');
+  }
+}

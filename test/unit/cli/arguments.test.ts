@@ -44,6 +44,26 @@ describe('options', () => {
     });
   });
 
+  test('flags of docker’s that mean nothing here say what to write instead', async () => {
+    const run = new Command('run').exitOverride();
+    (await findCommand('run').load()).define(run);
+    const hint = (...words: string[]): string => {
+      try {
+        run.parse([...words, 'image'], { from: 'user' });
+      } catch (error) {
+        if (isTslayerError(error, 'INVALID_ARGUMENT')) return `${error.message}: ${error.hint}`;
+        throw error;
+      }
+      return 'taken';
+    };
+    assert.match(hint('-p', '80:80'), /--publish.*--network host/);
+    assert.match(hint('-P'), /--publish-all/);
+    assert.match(hint('--mount', 'type=bind,src=/a,dst=/b'), /-v SOURCE:DESTINATION/);
+    assert.match(hint('--restart=always'), /systemd/);
+    assert.equal(hint('-d'), 'taken');
+    assert.doesNotMatch(run.helpInformation(), /publish/);
+  });
+
   for (const entry of COMMANDS) {
     test(`${entry.name} can be parsed and describes its options`, async () => {
       const parser = new Command(entry.name).description(entry.summary);
