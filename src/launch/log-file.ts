@@ -106,7 +106,9 @@ async function* lastLines(
     if (!wanted(entry)) continue;
     kept.push(entry);
     if (isComplete(entry)) complete++;
-    while (complete > lines) if (isComplete(kept.shift())) complete--;
+    // One that has not ended yet is a line, too.
+    const begun = isComplete(entry) ? 0 : 1;
+    while (complete > 0 && complete + begun > lines) if (isComplete(kept.shift())) complete--;
   }
   yield* lines > 0 ? kept : [];
 }

@@ -10,23 +10,25 @@ const NS_PER_US = 1000;
 /** What v1 shows for no limit: the largest multiple of a page. */
 const UNLIMITED = 2 ** 62;
 
-export type Usage = Omit<ContainerStats, 'id' | 'name' | 'time' | 'cpu'> & {
-  readonly cpu: Omit<ContainerStats['cpu'], 'percent'>;
-};
+type Part<K extends 'cpu' | 'memory' | 'pids' | 'io' | 'network'> = NonNullable<ContainerStats[K]>;
+type CpuUsage = Omit<Part<'cpu'>, 'percent'>;
+
+export type Usage = Pick<ContainerStats, 'memory' | 'pids' | 'io' | 'network'> & { readonly cpu?: CpuUsage };
 
 /** @param networkPid a process in the container's network namespace; undefined for the host's. */
 export function sampleUsage(cgroups: ContainerCgroups, networkPid: number | undefined): Usage {
+  const [cpu, memory, pids, io] = [readCpu(cgroups), readMemory(cgroups), readPids(cgroups), readIO(cgroups)];
   const network = networkPid === undefined ? undefined : readNetwork(networkPid);
   return {
-    cpu: readCpu(cgroups),
-    memory: readMemory(cgroups),
-    pids: readPids(cgroups),
-    io: readIO(cgroups),
+    ...(cpu && { cpu }),
+    ...(memory && { memory }),
+    ...(pids && { pids }),
+    ...(io && { io }),
     ...(network && { network }),
   };
 }
 
-function readCpu({ places }: ContainerCgroups): Usage['cpu'] {
+function readCpu({ places }: ContainerCgroups): CpuUsage | undefined {
   const accounting = placeOf(places, 'cpuacct', 1);
   const bandwidth = placeOf(places, 'cpu', 1);
   const v2 = places.find(({ hierarchy }) => hierarchy.version === 2);
@@ -37,12 +39,11 @@ function readCpu({ places }: ContainerCgroups): Usage['cpu'] {
       ...throttling(stat.get('nr_throttled'), stat.get('throttled_usec'), NS_PER_US),
     };
   }
+  if (!accounting) return undefined;
   const stat = bandwidth ? readKeys(bandwidth.directory, 'cpu.stat') : new Map<string, number>();
   return {
-    usage: (accounting && readNumber(accounting.directory, 'cpuacct.usage')) ?? 0,
-    ...(accounting && {
-      perCore: words(readCgroup(accounting.directory, 'cpuacct.usage_percpu') ?? '').map(Number),
-    }),
+    usage: readNumber(accounting.directory, 'cpuacct.usage') ?? 0,
+    perCore: words(readCgroup(accounting.directory, 'cpuacct.usage_percpu') ?? '').map(Number),
     ...throttling(stat.get('nr_throttled'), stat.get('throttled_time'), 1),
   };
 }
@@ -51,14 +52,14 @@ function throttling(
   periods: number | undefined,
   time: number | undefined,
   unit: number,
-): Pick<Usage['cpu'], 'throttledPeriods' | 'throttledTime'> {
+): Pick<CpuUsage, 'throttledPeriods' | 'throttledTime'> {
   return periods === undefined || time === undefined ? {} : { throttledPeriods: periods, throttledTime: time * unit };
 }
 
 /** Page cache that was not used lately goes first when memory is short: it is not counted as used. */
-function readMemory(cgroups: ContainerCgroups): Usage['memory'] {
+function readMemory(cgroups: ContainerCgroups): Part<'memory'> | undefined {
   const place = placeOf(cgroups.places, 'memory');
-  if (!place) return { usage: 0, pageCache: 0, oomKills: 0 };
+  if (!place) return undefined;
   const { hierarchy, directory } = place;
   const v1 = hierarchy.version === 1;
   const stat = readKeys(directory, 'memory.stat');
@@ -73,14 +74,14 @@ function readMemory(cgroups: ContainerCgroups): Usage['memory'] {
   };
 }
 
-function readPids({ places }: ContainerCgroups): Usage['pids'] {
+function readPids({ places }: ContainerCgroups): Part<'pids'> | undefined {
   const place = placeOf(places, 'pids');
-  if (!place) return { current: 0 };
+  if (!place) return undefined;
   const limit = readNumber(place.directory, 'pids.max');
   return { current: readNumber(place.directory, 'pids.current') ?? 0, ...(limit !== undefined && { limit }) };
 }
 
-function readIO({ places }: ContainerCgroups): Usage['io'] {
+function readIO({ places }: ContainerCgroups): Part<'io'> | undefined {
   const blkio = placeOf(places, 'blkio', 1);
   const io = placeOf(places, 'io', 2);
   if (blkio) {
@@ -88,7 +89,8 @@ function readIO({ places }: ContainerCgroups): Usage['io'] {
     const operations = blkioTotals(readCgroup(blkio.directory, 'blkio.throttle.io_serviced_recursive'));
     return { readBytes: bytes.read, writeBytes: bytes.write, reads: operations.read, writes: operations.write };
   }
-  const text = io ? (readCgroup(io.directory, 'io.stat') ?? '') : '';
+  if (!io) return undefined;
+  const text = readCgroup(io.directory, 'io.stat') ?? '';
   const sum = (key: string): number =>
     [...text.matchAll(new RegExp(`\\b${key}=(\\d+)`, 'g'))].reduce((total, [, digits]) => total + Number(digits), 0);
   return { readBytes: sum('rbytes'), writeBytes: sum('wbytes'), reads: sum('rios'), writes: sum('wios') };
@@ -106,7 +108,7 @@ function blkioTotals(text: string | undefined): { read: number; write: number } 
 }
 
 /** /proc/PID/net/dev: received bytes first, sent ones ninth. */
-function readNetwork(pid: number): Usage['network'] {
+function readNetwork(pid: number): Part<'network'> | undefined {
   try {
     const lines = readFileSync(`/proc/${pid}/net/dev`, 'utf8').split('\n').slice(2);
     const interfaces = lines

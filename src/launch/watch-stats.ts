@@ -55,9 +55,16 @@ function sample(container: Container, seen: Map<string, Seen>): ContainerStats {
   const { id, name, spec, state } = container;
   const ownNetwork = spec.namespaces.some(({ type }) => type === 'network');
   const { cpu, ...usage } = sampleUsage(ContainerCgroups.find(cgroupPath(spec)), ownNetwork ? state.pid : undefined);
+  const head = { id, name, time: new Date().toISOString() };
+  return cpu
+    ? { ...head, cpu: { percent: shareOfCore(id, cpu.usage, seen), ...cpu }, ...usage }
+    : { ...head, ...usage };
+}
+
+/** In percent, since the last sample of this container. */
+function shareOfCore(id: string, usage: number, seen: Map<string, Seen>): number {
   const at = process.hrtime.bigint();
   const last = seen.get(id);
-  seen.set(id, { usage: cpu.usage, at });
-  const percent = last ? ((cpu.usage - last.usage) / Number(at - last.at)) * 100 : 0;
-  return { id, name, time: new Date().toISOString(), cpu: { percent: Math.max(0, percent), ...cpu }, ...usage };
+  seen.set(id, { usage, at });
+  return last ? Math.max(0, ((usage - last.usage) / Number(at - last.at)) * 100) : 0;
 }

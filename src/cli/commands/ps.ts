@@ -36,7 +36,7 @@ function commandOf({ spec }: Container, truncate: boolean): string {
 
 /** As docker words it: `Up 3 minutes`, `Exited (137) 2 hours ago, out of memory`. */
 export function statusOf({ state }: Pick<Container, 'state'>): string {
-  const up = `Up ${ago(state.startedAt).replace(/ ago$/, '')}`;
+  const up = `Up ${ago(state.startedAt).replace(/ ago$/, '').replace('now', 'less than a second')}`;
   switch (state.status) {
     case 'created':
       return 'Created';

@@ -15,6 +15,8 @@ const HEADERS = [
   'THROTTLED',
   'OOM',
 ];
+/** There is none, or nobody counts it. */
+const UNKNOWN = '--';
 const CLEAR_SCREEN = '\x1b[H\x1b[J';
 
 export const command: CliCommand = {
@@ -40,13 +42,13 @@ async function show(cli: Cli, sample: readonly ContainerStats[], stream: boolean
 function row({ name, cpu, memory, network, io, pids }: ContainerStats): string[] {
   return [
     name,
-    `${cpu.percent.toFixed(2)} %`,
-    `${size(memory.usage)} / ${memory.limit === undefined ? '--' : size(memory.limit)}`,
-    size(memory.pageCache),
-    network ? `${size(network.received)} / ${size(network.sent)}` : '--',
-    `${size(io.readBytes)} / ${size(io.writeBytes)}`,
-    String(pids.current),
-    String(cpu.throttledPeriods ?? 0),
-    String(memory.oomKills),
+    cpu ? `${cpu.percent.toFixed(2)} %` : UNKNOWN,
+    memory ? `${size(memory.usage)} / ${memory.limit === undefined ? UNKNOWN : size(memory.limit)}` : UNKNOWN,
+    memory ? size(memory.pageCache) : UNKNOWN,
+    network ? `${size(network.received)} / ${size(network.sent)}` : UNKNOWN,
+    io ? `${size(io.readBytes)} / ${size(io.writeBytes)}` : UNKNOWN,
+    pids ? String(pids.current) : UNKNOWN,
+    cpu ? String(cpu.throttledPeriods ?? 0) : UNKNOWN,
+    memory ? String(memory.oomKills) : UNKNOWN,
   ];
 }

@@ -171,10 +171,13 @@ describe('a detached container', { concurrency: false }, () => {
     if (!requires(t, root, program('busybox'))) return;
     await start('while true; do true; done', { memory: '64m', pidsLimit: 9, cpus: '0.1' });
     for await (const [sample] of kit.launcher.stats(['box'], { once: true, interval: 500 })) {
-      assert.ok(sample && sample.cpu.percent > 1 && sample.cpu.percent < 50, `${sample?.cpu.percent} %`);
-      assert.deepEqual([sample.memory.limit, sample.pids], [64 << 20, { current: 1, limit: 9 }]);
-      assert.ok(sample.memory.usage > 0 && sample.cpu.throttledPeriods! > 0);
-      assert.deepEqual(sample.network, { received: 0, sent: 0 });
+      const { cpu, memory, pids, io, network } = sample!;
+      assert.ok(cpu && cpu.percent > 1 && cpu.percent < 50, `${cpu?.percent} %`);
+      assert.deepEqual([memory?.limit, pids], [64 << 20, { current: 1, limit: 9 }]);
+      assert.ok(memory!.usage > 0 && memory!.pageCache >= 0 && cpu.throttledPeriods! > 0 && cpu.throttledTime! > 0);
+      if (cpu.perCore) assert.equal(cpu.perCore.filter((usage) => usage > 0).length >= 1, true);
+      assert.equal(typeof io?.readBytes, 'number');
+      assert.deepEqual(network, { received: 0, sent: 0 });
     }
     const hierarchies = await kit.launcher.hierarchies();
     const placed = hierarchies.flatMap(({ containers }) => containers).filter(({ name }) => name === 'box');

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { ContainerCgroups } from '../../../src/launch/cgroups/cgroups.ts';
 import { findHierarchies, wantedHierarchies } from '../../../src/launch/cgroups/hierarchies.ts';
 import { deviceWritesV1, writesV1 } from '../../../src/launch/cgroups/v1.ts';
 import { weightOfBlkio, weightOfShares, writesV2 } from '../../../src/launch/cgroups/v2.ts';
 import type { CgroupWrite, Limits } from '../../../src/launch/cgroups/writes.ts';
 import { DEFAULT_DEVICE_RULES } from '../../../src/launch/defaults.ts';
+import { sampleUsage } from '../../../src/launch/sampler.ts';
 import { parseMountInfo } from '../../../src/mounts/mountinfo.ts';
 
 const HYBRID = `31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw,mode=755
@@ -128,4 +130,8 @@ describe('limits', () => {
     assert.deepEqual([second?.files, second?.value], [['devices.allow'], 'c *:* m']);
     assert.equal(third?.value, 'c 1:3 rwm');
   });
+});
+
+test('what no cgroup counts is absent, not zero', () => {
+  assert.deepEqual(sampleUsage(new ContainerCgroups([]), undefined), {});
 });

@@ -98,6 +98,9 @@ describe('a container’s log', () => {
     log.write('stdout', Buffer.from('b\n4\n'));
     assert.deepEqual(texts(await read(path, { tail: 2 })), ['3', 'b\n', '4\n']);
     assert.deepEqual(await read(path, { tail: 0 }), []);
+    log.write('stdout', Buffer.from('begun'));
+    assert.deepEqual(texts(await read(path, { tail: 1 })), ['begun']);
+    assert.deepEqual(texts(await read(path, { tail: 2 })), ['4\n', 'begun']);
     assert.deepEqual(await read(path, { since: new Date(Date.now() + 60_000) }), []);
   });
 
