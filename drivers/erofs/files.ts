@@ -5,15 +5,15 @@
  *     ID.root.erofs    the same, of a layer whose root is opaque: nothing below it is mounted
  *     ID.partial       a layer being written; whoever writes it holds its flock
  *     ID/diff, work    a writable snapshot (drivers/directories)
- *     .looks-HASH      attributes for the implied directories of one stack (implicit/)
+ *     .stacks/         files made of whole stacks (stack-files.ts)
  *     .empty/          a directory with nothing in it, for stacks of fewer layers than overlayfs wants
  */
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
-import { tryLock } from '../../src/sys/locks.ts';
 import { isId, requireId } from '../directories/names.ts';
 import type { LayerId } from '../driver.ts';
+import { StackFiles, sweepPartial } from './stack-files.ts';
 
 const LAYER = '.erofs';
 const ROOT_LAYER = '.root.erofs';
@@ -27,9 +27,11 @@ export interface LayerFile {
 
 export class LayerFiles {
   readonly directory: string;
+  readonly stacks: StackFiles;
 
   constructor(directory: string) {
     this.directory = directory;
+    this.stacks = new StackFiles(directory);
   }
 
   get empty(): string {
@@ -68,7 +70,7 @@ export class LayerFiles {
 
   *list(): Generator<LayerId, void> {
     for (const name of readdirSync(this.directory)) {
-      const id = idOf(name, ROOT_LAYER) ?? idOf(name, LAYER);
+      const id = layerIdOf(name);
       if (id !== undefined) yield id;
     }
   }
@@ -78,17 +80,16 @@ export class LayerFiles {
     for (const name of readdirSync(this.directory)) {
       if (idOf(name, PARTIAL) !== undefined) sweepPartial(join(this.directory, name));
     }
+    this.stacks.sweep();
   }
+}
+
+/** Whose file it is, by its name. */
+export function layerIdOf(name: string): LayerId | undefined {
+  return idOf(name, ROOT_LAYER) ?? idOf(name, LAYER);
 }
 
 function idOf(name: string, suffix: string): LayerId | undefined {
   const id = name.endsWith(suffix) ? name.slice(0, -suffix.length) : '';
   return isId(id) ? id : undefined;
-}
-
-/** Removes a partial layer, unless somebody is writing it. */
-function sweepPartial(path: string): void {
-  if (!existsSync(path)) return;
-  using lock = tryLock(path);
-  if (lock !== undefined) rmSync(path, { force: true });
 }

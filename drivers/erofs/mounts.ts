@@ -70,7 +70,7 @@ export function mountsOf(
     id === undefined,
   );
   if (looks !== undefined)
-    stages.unshift({ ...imageMount(context, looks, idmap), stage: basename(looks.path).slice(1) });
+    stages.unshift({ ...imageMount(context, looks, idmap), stage: basename(looks.path) });
   const lowers = stages.map(({ stage }) => `stage:${stage}`);
   if (id !== undefined && idmap.length > 0) {
     stages.push({ type: 'bind', source: context.snapshots.path, options: idmap, stage: SNAPSHOTS });

@@ -1,32 +1,31 @@
 /**
  * A small image for the top of a stack: the directories that its layers imply, with the attributes that layers below
- * give them. Made when the stack is first mounted, kept as `.looks-HASH` and removed with any layer, since it is
- * nothing but a cache.
+ * give them. Made when the stack is first mounted, kept (stack-files.ts) and removed with any layer, since it is nothing
+ * but a cache.
  */
-import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, rmSync } from 'node:fs';
+import { basename } from 'node:path';
 import type { TarEntry } from '../../../src/archive/entry.ts';
 import { MAX_LOWER } from '../../overlay/options.ts';
 import type { LayerFile, LayerFiles } from '../files.ts';
-import { ImageReader } from '../read/image-reader.ts';
+import type { ImageReader } from '../read/image-reader.ts';
 import { noteOf } from '../read/note-of.ts';
+import { openImages } from '../read/open-images.ts';
 import { ErofsSink } from '../sink.ts';
 import { impliedPaths, type Looks, looksOf } from './resolve.ts';
 
-const PREFIX = '.looks-';
 const NOTHING = new Uint8Array(0);
 
 /** The image for a stack, top first; undefined where it is not needed. `root`: the root's looks matter, too. */
 export function looksImage(files: LayerFiles, layers: readonly LayerFile[], root: boolean): LayerFile | undefined {
   if (layers.length < 2 || layers.length >= MAX_LOWER || !mayImply(layers, root)) return undefined;
-  const key = createHash('sha256').update(JSON.stringify([root, ...layers.map(({ path }) => path)]));
-  const path = join(files.directory, PREFIX + key.digest('hex').slice(0, 32));
+  const paths = layers.map((layer) => layer.path);
+  const path = files.stacks.path('looks', [root, ...paths.map((layer) => basename(layer))]);
   if (existsSync(path)) return { path, opaqueRoot: false };
-  using images = new Images(layers);
+  using images = openImages(paths);
   const wanted = collect(images.readers, root);
   if (wanted.size === 0) return undefined;
-  write(path, wanted);
+  files.stacks.publish(path, (temporary) => write(temporary, basename(path), wanted));
   return { path, opaqueRoot: false };
 }
 
@@ -38,26 +37,7 @@ function mayImply(layers: readonly LayerFile[], root: boolean): boolean {
 }
 
 export function removeLooks(files: LayerFiles): void {
-  for (const name of readdirSync(files.directory)) {
-    if (name.startsWith(PREFIX)) rmSync(join(files.directory, name), { force: true });
-  }
-}
-
-class Images implements Disposable {
-  readonly readers: ImageReader[] = [];
-
-  constructor(layers: readonly LayerFile[]) {
-    try {
-      for (const { path } of layers) this.readers.push(new ImageReader(path));
-    } catch (error) {
-      this[Symbol.dispose]();
-      throw error;
-    }
-  }
-
-  [Symbol.dispose](): void {
-    for (const reader of this.readers) reader[Symbol.dispose]();
-  }
+  for (const path of files.stacks.list('looks')) rmSync(path, { force: true });
 }
 
 /** Looks by path (latin1), of directories that do not look so by themselves and of all above them. */
@@ -88,17 +68,14 @@ function* withParents(path: Uint8Array): Generator<Uint8Array, void> {
   if (path.length > 0) yield path;
 }
 
-function write(path: string, wanted: ReadonlyMap<string, Looks>): void {
-  const temporary = `${path}-${process.pid}`;
-  writeFileSync(temporary, '', { mode: 0o600 });
-  const sink = new ErofsSink({ path: temporary, name: path, durable: false });
+function write(path: string, name: string, wanted: ReadonlyMap<string, Looks>): void {
+  const sink = new ErofsSink({ path, name, durable: false });
   try {
-    for (const [name, looks] of wanted) sink.entry(directoryEntry(Buffer.from(name, 'latin1'), looks));
+    for (const [directory, looks] of wanted) sink.entry(directoryEntry(Buffer.from(directory, 'latin1'), looks));
     sink.finish();
   } finally {
     sink.close();
   }
-  renameSync(temporary, path);
 }
 
 function directoryEntry(path: Uint8Array, { inode, xattrs }: Looks): TarEntry {
