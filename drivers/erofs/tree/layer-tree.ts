@@ -15,7 +15,7 @@ import { NameIndex } from './names.ts';
 import { placeOf } from './place.ts';
 import { type DirectoryView, printable, resolveParent } from './resolve.ts';
 import { SparseTable } from './sparse.ts';
-import { DEAD, DentryTable, DirectoryTable, IMPLICIT, InodeTable, OPAQUE } from './tables.ts';
+import { DEAD, DentryTable, DirectoryTable, IMPLICIT, InodeTable, OPAQUE, type TreeTables } from './tables.ts';
 
 const { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } = constants;
 
@@ -24,7 +24,7 @@ export const WHITEOUT = 0;
 const ROOT = 0;
 const DIRECTORY_MODE = S_IFDIR | 0o755;
 
-export class LayerTree {
+export class LayerTree implements TreeTables {
   readonly arena: Arena = new Arena();
   readonly inodes: InodeTable = new InodeTable();
   readonly dentries: DentryTable = new DentryTable();

@@ -2,6 +2,7 @@
  * The rows of a tree as columns of typed arrays: some 100 bytes an entry where objects take 660. A row is a number;
  * row 0 of each table is special and described there.
  */
+import type { Arena } from './arena.ts';
 
 type Column = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 
@@ -136,4 +137,14 @@ export class DirectoryTable {
     }
     return this.count++;
   }
+}
+
+/** A whole tree, be it of one layer or of a stack: what writing an image of it takes. */
+export interface TreeTables {
+  readonly arena: Arena;
+  readonly inodes: InodeTable;
+  readonly dentries: DentryTable;
+  readonly directories: DirectoryTable;
+  /** Arena offset of the name `..`, and so of `.` too. */
+  readonly dotsAt: number;
 }

@@ -2,31 +2,33 @@
 import { constants } from 'node:fs';
 import { DirentList } from '../format/dirents.ts';
 import { writeInode } from '../format/inode.ts';
-import {
-  BLOCK_SIZE,
-  INODE_SIZE,
-  LAYOUT_CHUNK_BASED,
-  LAYOUT_FLAT_INLINE,
-  SLOT_SIZE,
-  XATTR_HEADER_SIZE,
-} from '../format/layout.ts';
-import type { LayerTree } from '../tree/layer-tree.ts';
-import type { Settled } from '../tree/settle.ts';
-import { type ChunkPlan, fillAddresses } from './chunk-plan.ts';
+import { alignUp, BLOCK_SIZE, INODE_SIZE, LAYOUT_FLAT_INLINE, SLOT_SIZE, XATTR_HEADER_SIZE } from '../format/layout.ts';
+import type { TreeTables } from '../tree/tables.ts';
+import { type ChunkMaps, isChunked } from './chunk-maps.ts';
 import { listDirectory } from './list-directory.ts';
 import { PieceWriter } from './piece-writer.ts';
 import type { ImagePlan } from './plan.ts';
 
 const { S_IFDIR, S_IFLNK, S_IFMT } = constants;
 
-/** Addresses of a chunk map made at a time. */
-const MAP_PIECE = 1 << 14;
+export interface Emission {
+  readonly tree: TreeTables;
+  /** As it was planned with. */
+  readonly order: Iterable<number>;
+  readonly maps: ChunkMaps;
+  readonly plan: ImagePlan;
+  /** What stands in the reserved bytes at the area's start. */
+  readonly lead?: Uint8Array;
+}
 
 /** The sha256 of the area. */
-export function emitMetadata(fd: number, tree: LayerTree, settled: Settled, plan: ImagePlan): Uint8Array {
-  const emitter = new Emitter(new PieceWriter(fd, plan.metaStart), tree, plan);
+export function emitMetadata(fd: number, emission: Emission): Uint8Array {
+  const { tree, order, plan, lead } = emission;
+  const out = new PieceWriter(fd, plan.metaStart);
+  if (lead) out.put(lead);
+  const emitter = new Emitter(out, emission);
   emitter.inode(tree.directories.inode[0]!);
-  for (const row of settled.directories) {
+  for (const row of order) {
     for (let dentry = tree.directories.first[row]!; dentry !== 0; dentry = tree.dentries.sibling[dentry]!) {
       emitter.inode(tree.dentries.inode[dentry]!);
     }
@@ -36,13 +38,15 @@ export function emitMetadata(fd: number, tree: LayerTree, settled: Settled, plan
 
 class Emitter {
   readonly #out: PieceWriter;
-  readonly #tree: LayerTree;
+  readonly #tree: TreeTables;
+  readonly #maps: ChunkMaps;
   readonly #plan: ImagePlan;
   readonly #list: DirentList = new DirentList();
 
-  constructor(out: PieceWriter, tree: LayerTree, plan: ImagePlan) {
+  constructor(out: PieceWriter, { tree, maps, plan }: Emission) {
     this.#out = out;
     this.#tree = tree;
+    this.#maps = maps;
     this.#plan = plan;
   }
 
@@ -78,18 +82,14 @@ class Emitter {
   #place(inode: number): number {
     const { inodes } = this.#tree;
     const type = inodes.mode[inode]! & S_IFMT;
-    if (inodes.layout[inode] === LAYOUT_CHUNK_BASED) return this.#chunks(inode).bits;
+    if (isChunked(this.#tree, inode)) return this.#maps.format(inode);
     if (type === S_IFDIR || type === S_IFLNK) return this.#plan.blockOf.get(inode) ?? 0;
     return inodes.place[inode]!;
   }
 
-  #chunks(inode: number): ChunkPlan {
-    return this.#plan.chunks[this.#tree.inodes.place[inode]!]!;
-  }
-
   #tail(inode: number): void {
     const { inodes, arena } = this.#tree;
-    if (inodes.layout[inode] === LAYOUT_CHUNK_BASED) this.#map(this.#chunks(inode));
+    if (isChunked(this.#tree, inode)) this.#map(inode);
     if (inodes.layout[inode] !== LAYOUT_FLAT_INLINE) return;
     if ((inodes.mode[inode]! & S_IFMT) === S_IFLNK) {
       this.#out.put(arena.view(inodes.place[inode]!, inodes.size[inode]!));
@@ -99,12 +99,9 @@ class Emitter {
     }
   }
 
-  #map(plan: ChunkPlan): void {
-    for (let from = 0; from < plan.chunks; from += MAP_PIECE) {
-      const piece = new Uint32Array(Math.min(MAP_PIECE, plan.chunks - from));
-      fillAddresses(plan, from, piece);
-      this.#out.put(littleEndian(piece));
-    }
+  #map(inode: number): void {
+    this.#out.skipTo(alignUp(this.#out.position, this.#maps.unit));
+    for (const piece of this.#maps.pieces(inode)) this.#out.put(piece);
   }
 
   #dirents(from: number, to: number, length: number): void {
@@ -135,11 +132,4 @@ class Emitter {
       from = to;
     }
   }
-}
-
-/** All machines that Node runs on are little-endian but s390x. */
-function littleEndian(words: Uint32Array): Uint8Array {
-  const bytes = new Uint8Array(words.buffer, words.byteOffset, words.byteLength);
-  if (new Uint8Array(Uint32Array.of(1).buffer)[0] !== 1) Buffer.from(bytes.buffer).swap32();
-  return bytes;
 }

@@ -7,26 +7,30 @@ import { writeNote } from '../format/note.ts';
 import { encodeHead } from '../format/superblock.ts';
 import type { LayerTree } from '../tree/layer-tree.ts';
 import { settle } from '../tree/settle.ts';
+import { SparseMaps } from './chunk-maps.ts';
 import { ChunkPlanner, type Copy } from './chunk-plan.ts';
 import { emitMetadata } from './emit.ts';
 import { writeAll } from './piece-writer.ts';
-import { planImage } from './plan.ts';
+import { planImage, RESERVED } from './plan.ts';
 
 /** Writes all that follows the tar, then the head. `tarEnd` is where the tar ends in the file. */
 export function finishImage(fd: number, tree: LayerTree, tarEnd: number, name: string): void {
   checkData(tree, tarEnd);
   const settled = settle(tree);
   const planner = new ChunkPlanner(alignUp(tarEnd, BLOCK_SIZE));
-  const plan = planImage(tree, settled, planner);
+  const order = settled.directories;
+  const plans = tree.sparse.files.map((file) => planner.plan(file));
+  const maps = new SparseMaps(tree, plans);
+  const plan = planImage(tree, order, maps, { metaStart: alignUp(planner.end, 4096), reserved: RESERVED });
   for (const copy of planner.copies) move(fd, copy);
-  const metadataDigest = emitMetadata(fd, tree, settled, plan);
+  const metadataDigest = emitMetadata(fd, { tree, order, maps, plan });
   const head = encodeHead({
     rootNid: tree.inodes.nid[tree.directories.inode[0]!]!,
     inodes: settled.inodes,
     blocks: alignUp(plan.end, 4096) / BLOCK_SIZE,
     metaBlock: plan.metaStart / BLOCK_SIZE,
     uuid: imageUuid(name),
-    chunked: plan.chunks.length > 0,
+    chunked: plans.length > 0,
   });
   writeNote(head, {
     tarLength: tarEnd - HEAD_SIZE,
@@ -53,8 +57,8 @@ function move(fd: number, { from, to, length }: Copy): void {
   }
 }
 
-/** Different for each layer, so that overlayfs can tell its lower file systems apart; the same in each try. */
-function imageUuid(name: string): Uint8Array {
+/** Different for each image, so that overlayfs can tell its lower file systems apart; the same in each try. */
+export function imageUuid(name: string): Uint8Array {
   const uuid = createHash('sha256').update(`tslayer erofs ${name}`).digest().subarray(0, 16);
   uuid[6] = (uuid[6]! & 0x0f) | 0x80; // version 8: of one's own making (RFC 9562)
   uuid[8] = (uuid[8]! & 0x3f) | 0x80;

@@ -2,7 +2,7 @@
 import { constants } from 'node:fs';
 import type { DirentList } from '../format/dirents.ts';
 import { FT_BLOCK, FT_CHAR, FT_DIRECTORY, FT_FIFO, FT_FILE, FT_SYMLINK } from '../format/layout.ts';
-import type { LayerTree } from '../tree/layer-tree.ts';
+import type { TreeTables } from '../tree/tables.ts';
 
 const { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } = constants;
 
@@ -29,7 +29,7 @@ function sortsBefore(names: Uint8Array, at: number, length: number, dots: 1 | 2)
 }
 
 /** Fills `list` from row `directory`. Slots are 0 as long as they are not settled. */
-export function listDirectory(tree: LayerTree, directory: number, list: DirentList): void {
+export function listDirectory(tree: TreeTables, directory: number, list: DirentList): void {
   const { dentries, directories, inodes, arena } = tree;
   const names = arena.bytes;
   const own = inodes.nid[directories.inode[directory]!]!;
@@ -48,6 +48,6 @@ export function listDirectory(tree: LayerTree, directory: number, list: DirentLi
   if (dots === 1) pushDots(tree, list, 2, above);
 }
 
-function pushDots(tree: LayerTree, list: DirentList, dots: number, nid: number): void {
+function pushDots(tree: TreeTables, list: DirentList, dots: number, nid: number): void {
   list.push(nid, FT_DIRECTORY, tree.dotsAt, dots);
 }

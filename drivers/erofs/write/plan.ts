@@ -1,7 +1,7 @@
 /**
- * Decides where each inode, directory and chunk map of a settled tree goes in the metadata area:
+ * Decides where each inode, directory and chunk map of a whole tree goes in the metadata area:
  *
- *     [64 bytes free][inodes, each with its xattrs and its inline tail or chunk map]…[blocks of directories and links]
+ *     [64 bytes free, or the device table][inodes, each with its xattrs and its inline tail or chunk map]…[blocks of directories and links]
  *
  * Inodes of one directory follow each other, as `find` and `ls -l` read them. Slot 0 stays free, since a nid of 0
  * means "none"; the root comes first, since the superblock has 16 bits for its slot.
@@ -13,26 +13,22 @@ import {
   alignUp,
   BLOCK_SIZE,
   INODE_SIZE,
-  LAYOUT_CHUNK_BASED,
   LAYOUT_FLAT_INLINE,
   LAYOUT_FLAT_PLAIN,
   NULL_BLOCK,
   SLOT_SIZE,
   XATTR_HEADER_SIZE,
 } from '../format/layout.ts';
-import type { LayerTree } from '../tree/layer-tree.ts';
-import type { Settled } from '../tree/settle.ts';
-import { type ChunkPlan, type ChunkPlanner, mapBytes } from './chunk-plan.ts';
+import type { TreeTables } from '../tree/tables.ts';
+import { type ChunkMaps, isChunked } from './chunk-maps.ts';
 import { listDirectory } from './list-directory.ts';
 
 const { S_IFDIR, S_IFLNK, S_IFMT } = constants;
 
-/** Bytes left free at the start. */
-const RESERVED = INODE_SIZE;
+/** Bytes left free at the start of the metadata area where nothing else stands there. */
+export const RESERVED: number = INODE_SIZE;
 
 export interface ImagePlan {
-  /** Chunk maps by row of the tree's sparse table. */
-  readonly chunks: readonly ChunkPlan[];
   /** Bytes from the image's start to the metadata area, a multiple of 4096. */
   readonly metaStart: number;
   /** Start of the blocks behind the inodes, and their end; bytes from the image's start. */
@@ -42,12 +38,22 @@ export interface ImagePlan {
   readonly blockOf: ReadonlyMap<number, number>;
 }
 
-export function planImage(tree: LayerTree, settled: Settled, planner: ChunkPlanner): ImagePlan {
-  const chunks = tree.sparse.files.map((file) => planner.plan(file));
-  const metaStart = alignUp(planner.end, 4096);
-  const placer = new Placer(tree, chunks);
+export interface PlanOptions {
+  readonly metaStart: number;
+  /** Bytes that the metadata area begins with; more than 0. */
+  readonly reserved: number;
+}
+
+/** @param order the directories' rows, parents before children, the root first; all with sorted children */
+export function planImage(
+  tree: TreeTables,
+  order: Iterable<number>,
+  maps: ChunkMaps,
+  { metaStart, reserved }: PlanOptions,
+): ImagePlan {
+  const placer = new Placer(tree, maps, reserved);
   placer.place(tree.directories.inode[0]!);
-  for (const row of settled.directories) {
+  for (const row of order) {
     for (let dentry = tree.directories.first[row]!; dentry !== 0; dentry = tree.dentries.sibling[dentry]!) {
       placer.place(tree.dentries.inode[dentry]!);
     }
@@ -55,7 +61,7 @@ export function planImage(tree: LayerTree, settled: Settled, planner: ChunkPlann
   const blocksStart = alignUp(metaStart + placer.end, BLOCK_SIZE);
   const { blockOf, end } = placer.placeBlocks(blocksStart);
   if (end / BLOCK_SIZE >= NULL_BLOCK) throw new TslayerError('LIMIT_EXCEEDED', 'an EROFS image ends at 2 TiB');
-  return { chunks, metaStart, blocksStart, end, blockOf };
+  return { metaStart, blocksStart, end, blockOf };
 }
 
 /** Bytes of an inode and its attributes. */
@@ -64,17 +70,18 @@ export function headBytes(xattrEntryBytes: number): number {
 }
 
 class Placer {
-  readonly #tree: LayerTree;
-  readonly #chunks: readonly ChunkPlan[];
+  readonly #tree: TreeTables;
+  readonly #maps: ChunkMaps;
   readonly #list: DirentList = new DirentList();
   /** Inodes with blocks of their own, in the order of their inodes. */
   readonly #blocky: number[] = [];
   /** Bytes from the metadata area's start. */
-  end: number = RESERVED;
+  end: number;
 
-  constructor(tree: LayerTree, chunks: readonly ChunkPlan[]) {
+  constructor(tree: TreeTables, maps: ChunkMaps, reserved: number) {
     this.#tree = tree;
-    this.#chunks = chunks;
+    this.#maps = maps;
+    this.end = reserved;
   }
 
   /** Gives an inode its slot, once however many names it has. */
@@ -96,7 +103,7 @@ class Placer {
   #tail(inode: number, head: number): number {
     const { inodes } = this.#tree;
     const type = inodes.mode[inode]! & S_IFMT;
-    if (inodes.layout[inode] === LAYOUT_CHUNK_BASED) return mapBytes(this.#chunks[inodes.place[inode]!]!);
+    if (isChunked(this.#tree, inode)) return alignUp(head, this.#maps.unit) - head + this.#maps.bytes(inode);
     if (type !== S_IFDIR && type !== S_IFLNK) return 0;
     if (type === S_IFDIR) {
       listDirectory(this.#tree, inodes.place[inode]!, this.#list);
