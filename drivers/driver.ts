@@ -109,6 +109,32 @@ export interface StorageDriver {
   remove(id: LayerId): Promise<void>;
   /** Ids present on disk, for finding what no row names. */
   list(): AsyncIterable<LayerId>;
+  /** What the driver has made of whole stacks and could make again. Optional: few make such things. */
+  readonly caches?: StackCaches;
+}
+
+/** A file made of a whole stack, so that mounting it takes less. It goes with any of the stack's layers. */
+export interface StackCache {
+  /** Path below the driver's directory. */
+  readonly name: string;
+  /** The layers that it was made of, top first, without those that show nothing. Empty when it is damaged. */
+  readonly stack: Stack;
+  readonly bytes: number;
+}
+
+/** For the store's housekeeping: it knows which stacks there are. */
+export interface StackCaches {
+  list(): AsyncIterable<StackCache>;
+  /** Reads a cache and says what is wrong with it, in one line. */
+  verify(name: string): Promise<string | undefined>;
+  /** Does no harm to what is mounted; one that is not there is no error. */
+  remove(name: string): Promise<void>;
+}
+
+/** What the configuration asks of a driver. */
+export interface DriverSettings {
+  /** A stack is one file system of its own, where the driver can do that (erofs). */
+  readonly merged?: boolean;
 }
 
 export interface Probe {
@@ -127,5 +153,5 @@ export interface DriverModule {
   /** Whether it works for a store at `directory`, by trying, leaving nothing behind. */
   probe(directory: string): Promise<Probe>;
   /** Opens (and creates) the driver's directory; sweeps what a crash left of its own. */
-  open(directory: string): Promise<StorageDriver>;
+  open(directory: string, settings?: DriverSettings): Promise<StorageDriver>;
 }

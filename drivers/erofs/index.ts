@@ -14,10 +14,12 @@ import { Directories } from '../directories/directories.ts';
 import type {
   Change,
   DriverModule,
+  DriverSettings,
   LayerApplication,
   LayerId,
   MountRequest,
   Stack,
+  StackCaches,
   StorageDriver,
   Usage,
 } from '../driver.ts';
@@ -25,6 +27,7 @@ import { beginLayer } from './apply.ts';
 import { canReadDirectly } from './direct-io.ts';
 import { LayerFiles } from './files.ts';
 import { removeLooks } from './implicit/attributes.ts';
+import { MergedImages, removeMergedWith } from './merged/cache.ts';
 import { type MountContext, mountsOf, UPPER, WORK } from './mounts.ts';
 import { probeErofs } from './probe.ts';
 import { copyRoot, openRoot } from './root.ts';
@@ -33,14 +36,16 @@ import { readStored, verifyImage } from './tar-of-layer.ts';
 class ErofsDriver implements StorageDriver {
   readonly name = 'erofs';
   readonly stacking = 'independent';
+  readonly caches: StackCaches;
   readonly #layers: LayerFiles;
   readonly #snapshots: Directories;
   readonly #context: MountContext;
 
-  constructor(layers: LayerFiles, snapshots: Directories) {
+  constructor(layers: LayerFiles, snapshots: Directories, { merged = false }: DriverSettings) {
     this.#layers = layers;
     this.#snapshots = snapshots;
-    this.#context = { layers, snapshots, directio: rememberingDirectIo() };
+    this.#context = { layers, snapshots, merged, directio: rememberingDirectIo() };
+    this.caches = new MergedImages(layers);
   }
 
   async apply(id: LayerId, _parent: Stack, options: { readonly durable: boolean }): Promise<LayerApplication> {
@@ -90,7 +95,10 @@ class ErofsDriver implements StorageDriver {
   }
 
   async remove(id: LayerId): Promise<void> {
-    if (this.#layers.find(id) !== undefined) removeLooks(this.#layers);
+    if (this.#layers.find(id) !== undefined) {
+      removeLooks(this.#layers);
+      removeMergedWith(this.#layers, id);
+    }
     this.#layers.remove(id);
     await this.#snapshots.remove(id);
   }
@@ -114,11 +122,11 @@ export const driver: DriverModule = {
   name: 'erofs',
   summary: 'one file a layer, mounted as it is: nothing is extracted (root, Linux 6.12)',
   probe: probeErofs,
-  async open(directory) {
+  async open(directory, settings = {}) {
     const layers = new LayerFiles(directory);
     const snapshots = await Directories.open(directory);
     mkdirSync(layers.empty, { recursive: true, mode: 0o755 });
     layers.sweep();
-    return new ErofsDriver(layers, snapshots);
+    return new ErofsDriver(layers, snapshots, settings);
   },
 };

@@ -1,6 +1,9 @@
 /**
  * The mounts of a stack: each layer's image on a stage of its own, an overlay over them. Two stacks with a layer in
  * common share its mount. A view is an overlay too, be it of one layer: a bare EROFS would show its whiteouts.
+ *
+ * Or, where the configuration says so, one merged image with the layers as its devices, on one stage: an overlay over
+ * it to write in, and nothing more for a view.
  */
 import { basename } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
@@ -10,6 +13,7 @@ import type { LayerId, MountRequest, Stack } from '../driver.ts';
 import { FEATURE_OPTIONS, MAX_LOWER } from '../overlay/options.ts';
 import type { LayerFile, LayerFiles } from './files.ts';
 import { looksImage } from './implicit/attributes.ts';
+import { mergedImage } from './merged/cache.ts';
 
 /** Parts of a snapshot's directory. */
 export const UPPER = 'diff';
@@ -20,6 +24,8 @@ const SNAPSHOTS = 'snapshots';
 export interface MountContext {
   readonly layers: LayerFiles;
   readonly snapshots: Directories;
+  /** Whether a stack is shown as one merged image. */
+  readonly merged: boolean;
   /** Whether an image is to be mounted with `directio`. */
   directio(image: string): boolean;
 }
@@ -27,6 +33,11 @@ export interface MountContext {
 interface Layer {
   readonly id: LayerId;
   readonly file: LayerFile;
+}
+
+/** A mount that only others of the list use. */
+interface Stage extends Mount {
+  readonly stage: string;
 }
 
 /** The layers that show, from the top down: overlayfs does not look for an opaque mark on roots, so we stop there. */
@@ -43,7 +54,7 @@ export function visibleLayers(layers: LayerFiles, stack: Stack): Layer[] {
 function requireFew(layers: readonly Layer[]): void {
   if (layers.length <= MAX_LOWER) return;
   throw new TslayerError('UNSUPPORTED', `${layers.length} layers: overlayfs mounts at most ${MAX_LOWER}`, {
-    hint: 'unpack this image with --driver vfs, which has no such limit',
+    hint: 'set merged = true under [erofs] in config.toml: one merged image takes more',
   });
 }
 
@@ -62,22 +73,43 @@ export function mountsOf(
 ): readonly Mount[] {
   const idmap = request.userNamespaceFd === undefined ? [] : [`idmap=/proc/self/fd/${request.userNamespaceFd}`];
   const layers = visibleLayers(context.layers, stack);
-  requireFew(layers);
-  const stages = layers.map(({ id: stage, file }) => ({ ...imageMount(context, file, idmap), stage }));
-  const looks = looksImage(
-    context.layers,
-    layers.map(({ file }) => file),
-    id === undefined,
-  );
-  if (looks !== undefined)
-    stages.unshift({ ...imageMount(context, looks, idmap), stage: basename(looks.path) });
+  const merged = context.merged && layers.length > 0;
+  const stages = merged ? [mergedStage(context, layers, idmap)] : layerStages(context, layers, idmap, id === undefined);
   const lowers = stages.map(({ stage }) => `stage:${stage}`);
+  if (merged && id === undefined) return [...stages, { type: 'bind', source: lowers[0]!, options: ['ro'] }];
   if (id !== undefined && idmap.length > 0) {
     stages.push({ type: 'bind', source: context.snapshots.path, options: idmap, stage: SNAPSHOTS });
   }
   const base = idmap.length === 0 ? context.snapshots.path : `stage:${SNAPSHOTS}`;
   const snapshot = id === undefined ? undefined : `${base}/${id}`;
   return [...stages, overlay(context, snapshot, lowers, request)];
+}
+
+/** @param root whether the root shows as the layers have it, for want of an upper directory */
+function layerStages(
+  context: MountContext,
+  layers: readonly Layer[],
+  idmap: readonly string[],
+  root: boolean,
+): Stage[] {
+  requireFew(layers);
+  const stages = layers.map(({ id: stage, file }) => ({ ...imageMount(context, file, idmap), stage }));
+  const looks = looksImage(
+    context.layers,
+    layers.map(({ file }) => file),
+    root,
+  );
+  if (looks !== undefined) stages.unshift({ ...imageMount(context, looks, idmap), stage: basename(looks.path) });
+  return stages;
+}
+
+/** A view is this very mount: so it has no flags but its own. */
+function mergedStage(context: MountContext, layers: readonly Layer[], idmap: readonly string[]): Stage {
+  const files = layers.map(({ file }) => file);
+  const source = mergedImage(context.layers, files);
+  const directio = files.every(({ path }) => context.directio(path)) ? ['directio'] : [];
+  const devices = files.map(({ path }) => `device=${path}`);
+  return { type: 'erofs', source, options: ['ro', ...directio, ...devices, ...idmap], stage: basename(source) };
 }
 
 /** @param snapshot where the snapshot's directory is */

@@ -32,13 +32,30 @@ export async function verifyImage(
 ): Promise<string | undefined> {
   const found = headOf(path);
   if (typeof found === 'string') return found;
-  const { note, metadataAt } = found;
-  if (note.tarLength !== layer.tarSize) return `its tar has ${note.tarLength} bytes, not ${layer.tarSize}`;
+  if (found.note.tarLength !== layer.tarSize) {
+    return `its tar has ${found.note.tarLength} bytes, not ${layer.tarSize}`;
+  }
   const [algorithm = '', hex] = layer.diffId.split(':');
-  const tar = await digestOf(algorithm, readTar(path, 0, note.tarLength));
+  const tar = await digestOf(algorithm, readTar(path, 0, layer.tarSize));
   if (tar.toString('hex') !== hex) return 'its tar is not the one that was unpacked';
-  const metadata = await digestOf('sha256', createReadStream(path, { start: metadataAt, highWaterMark: CHUNK }));
-  return metadata.equals(note.metadataDigest) ? undefined : 'its metadata is damaged';
+  return metadataDamage(path, found);
+}
+
+/** What is wrong with an image that is metadata alone. */
+export async function verifyMetadata(path: string): Promise<string | undefined> {
+  const found = headOf(path);
+  return typeof found === 'string' ? found : metadataDamage(path, found);
+}
+
+interface Head {
+  readonly note: LayerNote;
+  /** Where the metadata begins. */
+  readonly metadataAt: number;
+}
+
+async function metadataDamage(path: string, { note, metadataAt }: Head): Promise<string | undefined> {
+  const found = await digestOf('sha256', createReadStream(path, { start: metadataAt, highWaterMark: CHUNK }));
+  return found.equals(note.metadataDigest) ? undefined : 'its metadata is damaged';
 }
 
 async function digestOf(algorithm: string, bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
@@ -47,7 +64,7 @@ async function digestOf(algorithm: string, bytes: AsyncIterable<Uint8Array>): Pr
   return hash.digest();
 }
 
-function headOf(path: string): { readonly note: LayerNote; readonly metadataAt: number } | string {
+function headOf(path: string): Head | string {
   try {
     using image = new ImageReader(path);
     return { note: image.note, metadataAt: image.superblock.metaBlock * BLOCK_SIZE };

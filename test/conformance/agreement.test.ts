@@ -6,15 +6,20 @@ import type { LayerItem } from '../../drivers/conformance/encode.ts';
 import { dir, file, symlink, whiteout } from '../../drivers/conformance/items.ts';
 import { closeUnpacker, describeChange, Kit, treeBelow } from '../../drivers/conformance/kit.ts';
 import { compareTrees, type TreeRecord } from '../../drivers/conformance/tree.ts';
-import type { Change } from '../../drivers/driver.ts';
-import { loadDriver } from '../../drivers/index.ts';
+import type { Change, DriverModule } from '../../drivers/driver.ts';
+import { driver as erofs } from '../../drivers/erofs/index.ts';
+import { driver as overlayfs } from '../../drivers/overlayfs/index.ts';
+import { driver as vfs } from '../../drivers/vfs/index.ts';
 import { isTslayerError } from '../../src/errors.ts';
 import { collect } from '../support/collect.ts';
+import { erofsMerged } from '../support/erofs-merged.ts';
 import { completeLayer, showItem, sketchyLayer } from '../support/random-layers.ts';
 import { perform, type Write, writes } from '../support/random-writes.ts';
 import { kernel, kernelFs, missing, root } from '../support/requires.ts';
 
-const NAMES = ['overlayfs', 'vfs', 'erofs'];
+const DRIVERS = { overlayfs, vfs, erofs, 'merged erofs': erofsMerged };
+const NAMES = Object.keys(DRIVERS);
+const MODULES = Object.values(DRIVERS);
 const skip = missing(root, kernelFs('overlay'), kernelFs('erofs'), kernel(6, 12));
 const runs = Number(process.env.TSLAYER_PROPERTY_RUNS ?? 20);
 
@@ -29,7 +34,7 @@ describe('all drivers agree', { skip }, () => {
       const stacks = fc.array(layer, { minLength: 1, maxLength: 4 });
       await fc.assert(
         fc.asyncProperty(stacks, async (layers) => {
-          const [first, ...others] = await Promise.all(NAMES.map((driver) => treeOf(driver, layers)));
+          const [first, ...others] = await Promise.all(MODULES.map((module) => treeOf(module, layers)));
           for (const [at, other] of others.entries()) {
             const text = layers.map((items) => items.map(showItem).join(', ')).join('\n');
             assert.deepEqual(differences(first!, other), [], `${NAMES[0]} and ${NAMES[at + 1]} on\n${text}`);
@@ -58,7 +63,7 @@ describe('whatever is written', { skip }, () => {
   test('the calls answer alike, the changes are the same, and applied they give the same tree', async () => {
     await fc.assert(
       fc.asyncProperty(writes, async (list) => {
-        const [first, ...others] = await Promise.all(NAMES.map((name) => written(name, list)));
+        const [first, ...others] = await Promise.all(MODULES.map((module) => written(module, list)));
         for (const other of others) assert.deepEqual(other, first);
       }),
       { numRuns: runs * 2 },
@@ -67,15 +72,15 @@ describe('whatever is written', { skip }, () => {
 });
 
 /** What the calls answer and what changes they leave on one driver; checks there that the changes are complete. */
-async function written(name: string, list: readonly Write[]): Promise<readonly string[][]> {
-  await using kit = await Kit.open(await loadDriver(name));
+async function written(module: DriverModule, list: readonly Write[]): Promise<readonly string[][]> {
+  await using kit = await Kit.open(module);
   const stack = await kit.stack(BASE, OVER);
   const { id, path } = await kit.work(stack);
   const answers = perform(path, list);
   const changes: string[] = [];
   for await (const change of kit.driver.changes(id, stack)) changes.push(await tell(change));
   const applied = await kit.layer(kit.driver.changes(id, stack), stack);
-  assert.deepEqual(compareTrees(treeBelow(path), await kit.view(applied)), [], `${name}: applied again`);
+  assert.deepEqual(compareTrees(treeBelow(path), await kit.view(applied)), [], `${module.name}: applied again`);
   return [answers, changes];
 }
 
@@ -91,8 +96,8 @@ async function tell(change: Change): Promise<string> {
 type Outcome = readonly TreeRecord[] | string;
 
 /** The merged tree, or the code of the error with which a layer was refused. */
-async function treeOf(name: string, layers: readonly (readonly LayerItem[])[]): Promise<Outcome> {
-  await using kit = await Kit.open(await loadDriver(name));
+async function treeOf(module: DriverModule, layers: readonly (readonly LayerItem[])[]): Promise<Outcome> {
+  await using kit = await Kit.open(module);
   try {
     return await kit.view(await kit.stack(...layers));
   } catch (error) {

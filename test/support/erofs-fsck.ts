@@ -29,15 +29,17 @@ const FEATURE_COMPAT_AT = 1024 + 8;
  * What fsck.erofs says of an image; empty when it finds nothing. Reads all inodes, directories, maps and data.
  * The checksum feature is taken off meanwhile: erofs-utils up to 1.8 crash on it where blocks are smaller than 1 KiB
  * (they check `block size - 1024` bytes); the kernel is what verifies it.
+ * @param devices the images that a merged one has its data in, in its order
  */
-export function fsck(image: string): string {
+export function fsck(image: string, devices: readonly string[] = []): string {
   const [program = '', ...args] = fsckCommand() ?? [];
+  args.push(...devices.map((path) => `--device=${path}`), '--extract', image);
   const fd = openSync(image, 'r+');
   const features = Buffer.alloc(4);
   readSync(fd, features, 0, 4, FEATURE_COMPAT_AT);
   try {
     writeSync(fd, Buffer.of(features[0]! & ~1), 0, 1, FEATURE_COMPAT_AT);
-    const run = spawnSync(program, [...args, '--extract', image], { encoding: 'utf8' });
+    const run = spawnSync(program, args, { encoding: 'utf8' });
     return run.status === 0 ? run.stderr : `status ${run.status ?? run.signal}: ${run.stdout}${run.stderr}`;
   } finally {
     writeSync(fd, features, 0, 4, FEATURE_COMPAT_AT);

@@ -1,7 +1,7 @@
 /** The EROFS driver over a temporary directory, with layers made from lists of tar members, and its mounts made. */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import type { MountRequest, StorageDriver } from '../../drivers/driver.ts';
+import type { DriverSettings, MountRequest, StorageDriver } from '../../drivers/driver.ts';
 import { driver as erofs } from '../../drivers/erofs/index.ts';
 import type { LayerSink, OpenSink } from '../../src/archive/sink.ts';
 import { TarReader } from '../../src/archive/tar-reader.ts';
@@ -20,8 +20,8 @@ export class ErofsStack implements Disposable {
     this.driver = driver;
   }
 
-  static async open(directory: string): Promise<ErofsStack> {
-    return new ErofsStack(directory, await erofs.open(join(directory, 'layers')));
+  static async open(directory: string, settings: DriverSettings = {}): Promise<ErofsStack> {
+    return new ErofsStack(directory, await erofs.open(join(directory, 'layers'), settings));
   }
 
   /** Stores one layer; its id. */

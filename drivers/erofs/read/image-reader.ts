@@ -9,12 +9,14 @@ import { TslayerError } from '../../../src/errors.ts';
 import { type Inode, readInode } from '../format/inode.ts';
 import {
   BLOCK_SIZE,
+  CHUNK_ADDRESS_SIZE,
   DIRENT_SIZE,
   HEAD_SIZE,
   INODE_SIZE,
   LAYOUT_FLAT_INLINE,
   LAYOUT_FLAT_PLAIN,
   SLOT_SIZE,
+  XATTR_HEADER_SIZE,
 } from '../format/layout.ts';
 import { type LayerNote, readNote } from '../format/note.ts';
 import { decodeHead, type Superblock } from '../format/superblock.ts';
@@ -35,7 +37,7 @@ export class ImageReader implements Disposable {
   readonly note: LayerNote;
   readonly #fd: number;
   readonly #size: number;
-  readonly #window: Buffer = Buffer.allocUnsafe(WINDOW);
+  readonly #window: Uint8Array = new Uint8Array(WINDOW);
   #windowAt = -1;
   #windowEnd = -1;
 
@@ -67,6 +69,25 @@ export class ImageReader implements Disposable {
   xattrs(inode: Inode): Xattr[] {
     if (inode.xattrBytes === 0) return [];
     return decodeXattrs(this.bytes(this.#offset(inode.nid) + INODE_SIZE, inode.xattrBytes));
+  }
+
+  /** The same as they are stored, without their header. */
+  xattrEntries(inode: Inode): Uint8Array {
+    if (inode.xattrBytes === 0) return new Uint8Array(0);
+    const start = this.#offset(inode.nid) + INODE_SIZE;
+    return this.bytes(start + XATTR_HEADER_SIZE, inode.xattrBytes - XATTR_HEADER_SIZE);
+  }
+
+  /** A sparse file's block addresses, a chunk each, NULL_BLOCK for a hole: in pieces of so many. */
+  *chunkAddresses(inode: Inode, piece: number): Generator<Uint32Array, void> {
+    const start = this.#offset(inode.nid) + INODE_SIZE + inode.xattrBytes;
+    const count = Math.ceil(inode.size / (BLOCK_SIZE * 2 ** inode.place));
+    for (let from = 0; from < count; from += piece) {
+      const length = Math.min(piece, count - from);
+      const bytes = this.bytes(start + from * CHUNK_ADDRESS_SIZE, length * CHUNK_ADDRESS_SIZE);
+      const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+      yield Uint32Array.from({ length }, (_, at) => view.getUint32(at * CHUNK_ADDRESS_SIZE, true));
+    }
   }
 
   /** A symbolic link's target. */
@@ -105,8 +126,8 @@ export class ImageReader implements Disposable {
 
   /** Bytes of the file, from its window where they lie in it; valid until the next call. */
   bytes(offset: number, length: number): Uint8Array {
-    if (!(offset >= 0 && offset + length <= this.#size)) throw new TslayerError('MALFORMED', 'damaged EROFS image');
-    if (length > WINDOW) return this.#read(Buffer.allocUnsafe(length), offset);
+    this.#require(offset, length);
+    if (length > WINDOW) return this.#read(new Uint8Array(length), offset);
     if (offset < this.#windowAt || offset + length > this.#windowEnd) {
       this.#windowAt = offset;
       this.#windowEnd = offset + Math.min(WINDOW, this.#size - offset);
@@ -116,7 +137,7 @@ export class ImageReader implements Disposable {
     return this.#window.subarray(from, from + length);
   }
 
-  #read(into: Buffer, offset: number): Buffer {
+  #read<B extends Uint8Array>(into: B, offset: number): B {
     for (let done = 0; done < into.length; ) {
       const got = readSync(this.#fd, into, done, into.length - done, offset + done);
       if (got === 0) throw new TslayerError('MALFORMED', 'EROFS image cut short');
@@ -135,7 +156,13 @@ export class ImageReader implements Disposable {
       return this.bytes(this.#offset(inode.nid) + INODE_SIZE + inode.xattrBytes, inode.size).slice();
     }
     if (inode.layout !== LAYOUT_FLAT_PLAIN) throw new TslayerError('MALFORMED', 'damaged EROFS image');
-    return this.bytes(inode.place * BLOCK_SIZE, inode.size).slice();
+    // Not through the window, which stays where the inodes are.
+    this.#require(inode.place * BLOCK_SIZE, inode.size);
+    return this.#read(new Uint8Array(inode.size), inode.place * BLOCK_SIZE);
+  }
+
+  #require(offset: number, length: number): void {
+    if (!(offset >= 0 && offset + length <= this.#size)) throw new TslayerError('MALFORMED', 'damaged EROFS image');
   }
 }
 

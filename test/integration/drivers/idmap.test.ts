@@ -7,7 +7,10 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { dir, file } from '../../../drivers/conformance/items.ts';
 import { closeUnpacker, Kit } from '../../../drivers/conformance/kit.ts';
-import { loadDriver } from '../../../drivers/index.ts';
+import { driver as erofs } from '../../../drivers/erofs/index.ts';
+import { driver as overlayfs } from '../../../drivers/overlayfs/index.ts';
+import { driver as vfs } from '../../../drivers/vfs/index.ts';
+import { erofsMerged } from '../../support/erofs-merged.ts';
 import { kernel, kernelFs, missing, program, root } from '../../support/requires.ts';
 
 const skip = missing(
@@ -41,9 +44,9 @@ describe('owners are shifted for a user namespace', { skip }, () => {
     return execFileSync('nsenter', enter, { cwd: directory, encoding: 'utf8' }).trim();
   }
 
-  for (const name of ['overlayfs', 'erofs', 'vfs']) {
+  for (const [name, module] of Object.entries({ overlayfs, erofs, 'merged erofs': erofsMerged, vfs })) {
     test(`by ${name}`, async () => {
-      await using kit = await Kit.open(await loadDriver(name));
+      await using kit = await Kit.open(module);
       chmodSync(kit.directory, 0o755);
       const stack = await kit.stack(
         [dir(''), dir('d'), file('d/a', 'a', { uid: 7 }), file('f')],
@@ -65,6 +68,9 @@ describe('owners are shifted for a user namespace', { skip }, () => {
       }
       assert.deepEqual(owners, [' 0', 'd 0', '- d/b', 'f 0', 'new 0', 'new/x 33']);
       kit.unmount(target);
+      const view = await kit.mount(undefined, stack, { userNamespaceFd: namespace });
+      assert.deepEqual([statSync(view).uid, statSync(join(view, 'd/a')).uid], [100_000, 100_007]);
+      kit.unmount(view);
       assert.deepEqual(await kit.view(stack), untouched);
     });
   }

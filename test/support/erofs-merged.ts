@@ -1,0 +1,5 @@
+/** The EROFS driver as `merged = true` makes it: a stack is one file system of its own. */
+import type { DriverModule } from '../../drivers/driver.ts';
+import { driver } from '../../drivers/erofs/index.ts';
+
+export const erofsMerged: DriverModule = { ...driver, open: (directory) => driver.open(directory, { merged: true }) };
