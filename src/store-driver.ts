@@ -20,5 +20,5 @@ export async function findDriver(directory: string, key: string | undefined, rec
   const module = recorded ? await loadDriver(key) : (await requireDriver(key, directory)).module;
   if (builtInDrivers.includes(key)) return module;
   const { summary } = module;
-  return { name: key, summary, probe: (at) => module.probe(at), open: (at) => module.open(at) };
+  return { name: key, summary, probe: (at) => module.probe(at), open: (at, settings) => module.open(at, settings) };
 }

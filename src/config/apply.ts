@@ -9,12 +9,14 @@ export interface StoreSettings {
   readonly keepBlobs?: boolean;
   readonly concurrency?: number;
   readonly limits?: LayerLimits;
+  readonly merged?: boolean;
 }
 
-export function storeSettings({ store, pull }: ConfigFile, defaults: LayerLimits): StoreSettings {
+export function storeSettings({ store, erofs, pull }: ConfigFile, defaults: LayerLimits): StoreSettings {
   const { maxLayerBytes: bytes = defaults.bytes, maxLayerEntries: entries = defaults.entries } = pull ?? {};
   return {
     ...store,
+    ...erofs,
     ...(pull?.concurrency !== undefined && { concurrency: pull.concurrency }),
     limits: { ...defaults, bytes, entries },
   };

@@ -11,6 +11,10 @@ export interface ConfigFile {
     /** false: compressed blobs go once they are unpacked; a push or a repair then fetches them again. */
     readonly keepBlobs?: boolean;
   };
+  readonly erofs?: {
+    /** true: all layers of an image are mounted as one file system, with one `st_dev` and small inode numbers. */
+    readonly merged?: boolean;
+  };
   readonly pull?: {
     /** Layers at once. */
     readonly concurrency?: number;

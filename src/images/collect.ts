@@ -96,11 +96,15 @@ export async function collect(context: StoreContext, candidates: Candidates): Pr
   return dropped;
 }
 
-export function removeDropped(context: StoreContext, dropped: Collected, session: string): Promise<void> {
-  return removeGarbage(context, [
+export async function removeDropped(context: StoreContext, dropped: Collected, session: string): Promise<void> {
+  await removeGarbage(context, [
     ...dropped.blobs.map(({ digest }) => ({ kind: 'blob' as const, key: digest, session })),
     ...dropped.layers.map(({ id }) => ({ kind: 'layer' as const, key: id, session })),
   ]);
+  // Also of a stack whose rows stay, for another image that lies on it.
+  if (!context.config.merged) return;
+  const { removeStaleCaches } = await import('./stack-caches.ts');
+  await removeStaleCaches(context);
 }
 
 /**

@@ -20,6 +20,8 @@ export interface StoreConfig {
   /** Layers fetched and unpacked at once. */
   readonly concurrency: number;
   readonly limits: LayerLimits;
+  /** A stack is one file system of its own, where the driver can do that. */
+  readonly merged: boolean;
   /** How long what an interrupted pull has fetched is kept for the next one, milliseconds. */
   readonly resumeWindowMs: number;
 }

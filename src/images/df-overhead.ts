@@ -12,6 +12,8 @@ export interface Overhead extends Readonly<Amount> {
   readonly indexes: Readonly<Amount>;
   /** Unfinished blobs, kept for the next pull. */
   readonly partial: Readonly<Amount>;
+  /** What the driver keeps for itself, above all of whole stacks. */
+  readonly driver: Readonly<Amount>;
   /** Configs, states and logs of containers. */
   readonly containers: Readonly<Amount>;
   /** Directories, locks, the layout's own files, scratch, the reserve. */
@@ -27,13 +29,14 @@ export async function overheadOf({ paths }: StoreContext): Promise<Overhead> {
   const own = STORE_DIRECTORIES.map((name) => paths[name]);
   const algorithms = readdirSync(paths.blobs).map((name) => join(paths.blobs, name));
   const rest = amountOf([paths.root, paths.reserve, paths.ociLayout, paths.index, ...own, ...algorithms]);
-  for (const name of driverOwn(paths.layers)) addAmount(rest, treeOf(join(paths.layers, name)));
+  const driver: Amount = { bytes: 0, inodes: 0 };
+  for (const name of driverOwn(paths.layers)) addAmount(driver, treeOf(join(paths.layers, name)));
   for (const directory of [paths.locks, paths.sessions, paths.tmp, paths.mounts, paths.run]) {
     addAmount(rest, contentOf(directory));
   }
   const sum: Amount = { bytes: 0, inodes: 0 };
-  for (const part of [database, indexes, partial, containers, rest]) addAmount(sum, part);
-  return { ...sum, database, indexes, partial, containers, rest };
+  for (const part of [database, indexes, partial, driver, containers, rest]) addAmount(sum, part);
+  return { ...sum, database, indexes, partial, driver, containers, rest };
 }
 
 function amountOf(paths: readonly string[]): Amount {

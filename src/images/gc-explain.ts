@@ -6,7 +6,7 @@ import { StoreGraph } from './graph.ts';
 import type { Orphan } from './orphans.ts';
 
 export interface Explanation {
-  readonly kind: 'blob' | 'layer' | 'snapshot' | 'partial' | 'file';
+  readonly kind: 'blob' | 'layer' | 'cache' | 'snapshot' | 'partial' | 'file';
   /** A digest, a chainID, a name, a path below ROOT. */
   readonly key: string;
   readonly bytes: number;

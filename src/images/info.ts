@@ -8,6 +8,8 @@ export interface StoreInfo {
   readonly driver: string | null;
   readonly durability: 'layer' | 'none';
   readonly keepBlobs: boolean;
+  /** Whether a stack is mounted as one file system, where the driver can do that. */
+  readonly merged: boolean;
   /** Names. */
   readonly images: number;
   readonly blobs: { readonly count: number; readonly bytes: number };
@@ -31,6 +33,7 @@ export function storeInfo(context: StoreContext): StoreInfo {
     driver: context.driverName ?? null,
     durability: config.durability,
     keepBlobs: config.keepBlobs,
+    merged: config.merged,
     images: count('images'),
     blobs: sum('SELECT count(*) AS count, CAST(total(size) AS INTEGER) AS bytes FROM blobs'),
     layers: sum('SELECT count(*) AS count, CAST(total(bytes) AS INTEGER) AS bytes FROM layers'),

@@ -11,9 +11,10 @@ import type { OperationOptions } from '../progress.ts';
 import { blobPath } from '../store-layout.ts';
 import { removeBlobFile } from './collect.ts';
 import type { StoreContext } from './context.ts';
+import { staleCaches } from './stack-caches.ts';
 
 export interface Orphan {
-  readonly kind: 'blob' | 'layer' | 'partial' | 'file';
+  readonly kind: 'blob' | 'layer' | 'cache' | 'partial' | 'file';
   /** Digest of a blob or partial, the driver's id of a layer, a name of the others. */
   readonly key: string;
   /** Below ROOT. */
@@ -27,6 +28,7 @@ export async function findOrphans(context: StoreContext): Promise<Orphan[]> {
     ...(await orphanBlobs(context)),
     ...(await orphanPartials(context)),
     ...(await orphanLayers(context)),
+    ...(await orphanCaches(context)),
     ...orphanFiles(context),
   ];
 }
@@ -40,6 +42,7 @@ export async function removeOrphans(
     throwIfAborted(signal);
     if (orphan.kind === 'blob' || orphan.kind === 'partial') await removeBlobFile(context, orphan.key as Digest);
     else if (orphan.kind === 'layer') await context.layers.removeFromDisk(orphan.key);
+    else if (orphan.kind === 'cache') await (await context.driver()).caches?.remove(orphan.key);
     else rmSync(join(context.paths.root, orphan.path), { recursive: true, force: true });
   }
 }
@@ -90,6 +93,18 @@ async function orphanLayers(context: StoreContext): Promise<Orphan[]> {
       because: 'no row knows it',
     })),
   );
+}
+
+async function orphanCaches(context: StoreContext): Promise<Orphan[]> {
+  if (context.driverName === undefined) return [];
+  const stale = await staleCaches(context);
+  return stale.map(({ name, bytes }) => ({
+    kind: 'cache',
+    key: name,
+    path: `layers/${name}`,
+    bytes,
+    because: 'no image has these layers in this order',
+  }));
 }
 
 /** Indexes of layers that are gone. */

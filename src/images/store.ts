@@ -42,6 +42,7 @@ export const DEFAULT_STORE_CONFIG: StoreConfig = {
   keepBlobs: true,
   concurrency: 6,
   limits: DEFAULT_LIMITS,
+  merged: false,
   resumeWindowMs: 24 * 60 * 60 * 1000,
 };
 
@@ -68,7 +69,7 @@ function assemble(paths: StorePaths, config: StoreConfig, metadata: Metadata, op
   const session = new Session(paths);
   const durable = config.durability === 'layer';
   let opening: Promise<StorageDriver> | undefined;
-  const driver = () => (opening ??= openDriver(paths, metadata, options));
+  const driver = () => (opening ??= openDriver(paths, metadata, config, options));
   const pipeline = new LazyUnpacker();
   const otherDriver = async () => {
     const name = metadata.settings.get('otherDriver');
@@ -101,12 +102,13 @@ function assemble(paths: StorePaths, config: StoreConfig, metadata: Metadata, op
 async function openDriver(
   paths: StorePaths,
   metadata: Metadata,
+  { merged }: StoreConfig,
   options: Pick<OpenStoreOptions, 'driver' | 'drivers'>,
 ): Promise<StorageDriver> {
   const recorded = metadata.settings.get('driver');
   const wanted = recorded ?? options.driver;
   const module: DriverModule = await options.drivers.choose(paths.layers, wanted, recorded !== undefined);
-  const driver = await module.open(paths.layers);
+  const driver = await module.open(paths.layers, { merged });
   metadata.transaction(() => {
     // Two processes may have chosen at the same moment: the first one decides.
     refuseOtherDriver(metadata.settings.setOnce('driver', module.name), module.name);

@@ -9,6 +9,7 @@ export type FindingKind =
   | 'blob' // missing, cut short, altered
   | 'image' // names something that is not complete
   | 'layer' // unpacked layer missing or altered
+  | 'cache' // what the driver made of a whole stack
   | 'snapshot' // a writable snapshot without its directory
   | 'mount' // recorded and not there, or there and not recorded
   | 'leftover'; // on the disk, known to no row

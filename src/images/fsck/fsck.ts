@@ -11,7 +11,7 @@ import { checkBlobs } from './blobs.ts';
 import { checkDatabase } from './database.ts';
 import type { Check, FindingKind } from './finding.ts';
 import { checkImages } from './images.ts';
-import { checkLayers } from './layers.ts';
+import { checkCaches, checkLayers } from './layers.ts';
 import { checkLayout } from './layout.ts';
 import { checkLeftovers } from './leftovers.ts';
 import { checkMounts } from './mounts.ts';
@@ -47,6 +47,7 @@ const CHECKS: readonly Check[] = [
   checkBlobs,
   checkImages,
   checkLayers,
+  checkCaches,
   checkMounts,
   checkLeftovers,
   checkLayout,

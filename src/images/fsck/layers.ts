@@ -1,4 +1,7 @@
-/** Unpacked layers: each row's layer is there and is what was unpacked; writable snapshots have their directories. */
+/**
+ * Unpacked layers: each row's layer is there and is what was unpacked; writable snapshots have their directories. What
+ * the driver made of whole stacks is as it was written.
+ */
 import type { StorageDriver } from '../../../drivers/driver.ts';
 import { throwIfAborted } from '../../errors.ts';
 import type { LayerRow } from '../../metadata/layers.ts';
@@ -26,6 +29,23 @@ export async function* checkLayers(context: StoreContext, options: CheckOptions)
       message: 'its directory is missing',
       repair: () => dropSnapshot(context, row.key),
     };
+  }
+}
+
+/** What is damaged goes, and is made again when its stack is next mounted. */
+export async function* checkCaches(context: StoreContext, options: CheckOptions): AsyncIterable<Finding> {
+  if (context.driverName === undefined || !options.deep) return;
+  const { caches } = await context.driver();
+  for await (const { name, stack } of caches?.list() ?? []) {
+    throwIfAborted(options.signal);
+    const message = await caches?.verify(name);
+    // One that does not even tell its layers is a leftover.
+    if (message === undefined || stack.length === 0) continue;
+    const repair = async (): Promise<string> => {
+      await caches?.remove(name);
+      return 'removed';
+    };
+    yield { kind: 'cache', subject: `layers/${name}`, message, repair };
   }
 }
 

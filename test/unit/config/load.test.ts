@@ -3,6 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
+import { DEFAULT_LIMITS } from '../../../src/archive/sink.ts';
+import { storeSettings } from '../../../src/config/apply.ts';
 import { loadConfig } from '../../../src/config/load.ts';
 import type { Surroundings } from '../../../src/config/paths.ts';
 import { isTslayerError } from '../../../src/errors.ts';
@@ -43,6 +45,13 @@ describe('configuration', () => {
     assert.equal((await loadConfig({}, { ...where, env })).root, '/from-env');
     assert.equal((await loadConfig({ root: '/from-flag' }, { ...where, env })).root, '/from-flag');
     assert.equal((await loadConfig({}, { ...where, env })).driver, 'vfs');
+  });
+
+  test('what a file says of the store reaches the store', async (t) => {
+    const file = '[store]\ndurability = "none"\n[erofs]\nmerged = true\n[pull]\nconcurrency = 2\n';
+    const { limits, ...settings } = storeSettings(await loadConfig({}, home(t, file)), DEFAULT_LIMITS);
+    assert.deepEqual(settings, { durability: 'none', merged: true, concurrency: 2 });
+    assert.deepEqual(limits, DEFAULT_LIMITS);
   });
 
   test('a named file is read alone', async (t) => {
