@@ -35,6 +35,8 @@ interface Variant {
   adjust(mounts: readonly Mount[]): readonly Mount[];
 }
 
+const merged: DriverModule = { ...erofs, open: (directory) => erofs.open(directory, { merged: true }) };
+
 const same = (mounts: readonly Mount[]): readonly Mount[] => mounts;
 const buffered = (mounts: readonly Mount[]): readonly Mount[] =>
   mounts.map((mount) => ({ ...mount, options: mount.options.filter((option) => option !== 'directio') }));
@@ -42,6 +44,7 @@ const buffered = (mounts: readonly Mount[]): readonly Mount[] =>
 const VARIANTS: readonly Variant[] = [
   { name: 'tslayer erofs', module: erofs, adjust: same },
   { name: 'tslayer erofs, without directio', module: erofs, adjust: buffered },
+  { name: 'tslayer erofs, merged', module: merged, adjust: same },
   { name: 'extracted, overlayfs', module: overlayfs, adjust: same },
 ];
 

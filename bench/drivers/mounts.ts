@@ -2,10 +2,14 @@
  * Mounting and unmounting by the number of layers, inside a process that runs; and what sharing the mounts of image
  * files costs and saves:
  *
- *     node bench/drivers/mounts.ts [--drivers overlayfs,erofs,vfs] [--layers 1,2,…] [--rounds 20] [--keep]
+ *     node bench/drivers/mounts.ts [--drivers overlayfs,erofs,merged,vfs] [--layers 1,2,…] [--rounds 20] [--keep]
+ *
+ * `merged` is erofs with the stack as one image, which is made at the first mount.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import type { DriverModule } from '../../drivers/driver.ts';
+import { driver as erofs } from '../../drivers/erofs/index.ts';
 import { loadDriver } from '../../drivers/index.ts';
 import { performMounts } from '../../src/mounts/perform.ts';
 import { unmount } from '../../src/mounts/unmount.ts';
@@ -15,7 +19,7 @@ import { timed, Workshop } from './workshop.ts';
 
 const { values } = parseArgs({
   options: {
-    drivers: { type: 'string', default: 'erofs,overlayfs,vfs' },
+    drivers: { type: 'string', default: 'erofs,merged,overlayfs,vfs' },
     layers: { type: 'string', default: '1,2,10,60,128,256,500' },
     rounds: { type: 'string', default: '20' },
     keep: { type: 'boolean', default: false },
@@ -23,9 +27,10 @@ const { values } = parseArgs({
 });
 const rounds = Number(values.rounds);
 const results = new Results();
+const MERGED: DriverModule = { ...erofs, open: (directory) => erofs.open(directory, { merged: true }) };
 
 for (const name of values.drivers.split(',')) {
-  const module = await loadDriver(name);
+  const module = name === 'merged' ? MERGED : await loadDriver(name);
   for (const count of values.layers.split(',').map(Number)) {
     // A sequential driver copies everything for each layer, and mounts the last copy.
     if (module.name === 'vfs' && count > 10) continue;
@@ -57,6 +62,7 @@ async function measure(name: string, count: number, shop: Workshop, directory: s
     }
     await shop.driver.remove(id);
   }
+  if (name === 'merged') results.note(`first mount, ${count} layers`, 'tslayer merged', samples.mount.splice(0, 1));
   results.note(`mount, ${count} layers`, `tslayer ${name}`, samples.mount);
   results.note(`unmount, ${count} layers`, `tslayer ${name}`, samples.unmount);
   if (samples.shared.length > 0) {
