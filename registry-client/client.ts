@@ -26,6 +26,11 @@ export interface FetchBlobOptions extends OperationOptions {
   readonly offset?: number;
   /** Endpoints (as BlobStream names them) whose bytes had the wrong digest: they are asked last. */
   readonly avoid?: readonly string[];
+  /**
+   * A chunk is good until the next one is asked for; then its memory may be used again, which saves the garbage
+   * collector most of its work. For readers that keep nothing. Default false: chunks may be kept.
+   */
+  readonly transient?: boolean;
 }
 
 /**

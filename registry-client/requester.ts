@@ -38,6 +38,8 @@ export interface Ask {
   readonly what: string;
   /** `data` for what a pull asks for and for uploads (direct connections, node:http), `api` for the rest (node-fetch). */
   readonly channel: 'api' | 'data';
+  /** See HttpRequest. */
+  readonly transient?: boolean | undefined;
 }
 
 export interface Effort extends OperationOptions {
@@ -155,6 +157,7 @@ export class Requester {
         body: ask.body,
         connection: home ? endpoint.connection : {},
         guarded: !home && this.#parts.isPublic(endpoint.foreign?.registryOrigin ?? origin),
+        transient: ask.transient,
         signal: effort.signal,
       });
       const target = redirectTarget(response, ask, hops, this.settings.limits.redirects);

@@ -14,6 +14,7 @@ import type { Throttle } from '../transport/throttle.ts';
 import { blobStream } from './blob-stream.ts';
 import { foreignEndpoints } from './foreign.ts';
 import { ParallelBlob } from './parallel-blob.ts';
+import type { Part } from './range-request.ts';
 import { type BlobSource, type BlobTransfer, ResumingBlob } from './resuming-blob.ts';
 
 export interface BlobReaderParts {
@@ -33,7 +34,7 @@ export class BlobReader {
   }
 
   async fetch(repository: Repository, descriptor: Descriptor, options: FetchBlobOptions = {}): Promise<BlobStream> {
-    const { offset = 0, avoid = [], ...rest } = options;
+    const { offset = 0, avoid = [], transient = false, ...rest } = options;
     if (!Number.isSafeInteger(offset) || offset < 0 || offset > descriptor.size) {
       throw new TslayerError('INVALID_ARGUMENT', `offset ${offset} is outside a blob of ${descriptor.size} bytes`);
     }
@@ -41,7 +42,7 @@ export class BlobReader {
     const endpoints = await this.#endpoints(repository, descriptor, avoid);
     const release = await slots.take(rest.signal);
     try {
-      const source = await this.#open(descriptor, endpoints, offset, rest);
+      const source = await this.#open({ descriptor, start: offset, end: descriptor.size, transient }, endpoints, rest);
       return blobStream({ source, throttle, release, signal: rest.signal });
     } catch (error) {
       release();
@@ -62,27 +63,21 @@ export class BlobReader {
     return [...all.filter((endpoint) => !isAvoided(endpoint)), ...all.filter(isAvoided)];
   }
 
-  async #open(
-    descriptor: Descriptor,
-    endpoints: readonly Endpoint[],
-    start: number,
-    options: OperationOptions,
-  ): Promise<BlobSource> {
+  async #open(part: Part, endpoints: readonly Endpoint[], options: OperationOptions): Promise<BlobSource> {
     const { requester, router } = this.#parts;
-    const { digest, size } = descriptor;
-    const transfer = (from: number, to: number): BlobTransfer => ({
-      descriptor,
+    const { digest, size } = part.descriptor;
+    const transfer = (wanted: Part): BlobTransfer => ({
+      ...wanted,
       chain: router.chain(endpoints),
-      start: from,
-      end: to,
       requester,
       options: { ...options, digest },
     });
-    const main = await new ResumingBlob(transfer(start, size)).open();
+    const main = await new ResumingBlob(transfer(part)).open();
     const { parallelBytes, rangesPerBlob } = requester.settings.limits;
-    if (parallelBytes === 0 || rangesPerBlob < 2 || size - start < parallelBytes) return main;
-    const segment = (from: number, to: number): Promise<BlobSource> =>
-      new ResumingBlob({ ...transfer(from, to), rangesOnly: true }).open();
+    if (parallelBytes === 0 || rangesPerBlob < 2 || size - part.start < parallelBytes) return main;
+    // Segments wait in memory, and keep what they get.
+    const segment = (start: number, end: number): Promise<BlobSource> =>
+      new ResumingBlob(transfer({ ...part, start, end, transient: false, rangesOnly: true })).open();
     return new ParallelBlob(main, segment, size, requester.settings.limits);
   }
 

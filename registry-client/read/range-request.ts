@@ -16,6 +16,8 @@ export interface Part {
   readonly end: number;
   /** A server that sends the whole blob in place of the part is refused. */
   readonly rangesOnly?: boolean;
+  /** Chunks are good until the next one is asked for. */
+  readonly transient?: boolean;
 }
 
 /** An open body; after `skip` bytes it stands at the part's start. */
@@ -60,6 +62,7 @@ async function ask(
     expect: [200, 206],
     what,
     channel: 'data',
+    transient: part.transient,
   };
   if (start === 0 && end === descriptor.size) return await requester.send(endpoint, whole, effort);
   const range = `bytes=${start}-${end === descriptor.size ? '' : end - 1}`;

@@ -102,11 +102,11 @@ export class ResumingBlob implements BlobSource {
 
   /** Opens a body at the position, at the first endpoint from the current one on that gives it. */
   async #connect(): Promise<OpenPart> {
-    const { requester, chain, options, descriptor, rangesOnly = false } = this.#transfer;
+    const { requester, chain, options, descriptor, rangesOnly = false, transient = false } = this.#transfer;
     for (;;) {
       // The attempts of a blob are counted here, not for each request anew.
       const effort = { ...options, attempts: 1 };
-      const part = { descriptor, start: this.#position, end: this.#end, rangesOnly };
+      const part = { descriptor, start: this.#position, end: this.#end, rangesOnly, transient };
       try {
         return await requestPart(requester, chain.current, part, effort);
       } catch (error) {

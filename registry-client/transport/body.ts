@@ -29,6 +29,9 @@ export class ChunkQueue implements Body {
   readonly #flow: Flow;
   readonly #stallMs: number;
   readonly #watchdog: Watchdog;
+  readonly #onDone: ((chunk: Buffer) => void) | undefined;
+  /** The chunk given last. */
+  #given: Buffer | undefined;
   #chunks: Buffer[] = [];
   #next = 0;
   #bytes = 0;
@@ -37,8 +40,10 @@ export class ChunkQueue implements Body {
   #failure: Error | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(flow: Flow, stallMs: number) {
+  /** @param onDone told of each chunk when the next one is asked for: its memory may be used again */
+  constructor(flow: Flow, stallMs: number, onDone?: (chunk: Buffer) => void) {
     this.#flow = flow;
+    this.#onDone = onDone;
     this.#stallMs = stallMs;
     this.#watchdog = new Watchdog((error) => {
       this.finish(error);
@@ -65,6 +70,7 @@ export class ChunkQueue implements Body {
   }
 
   poll(): Buffer | undefined {
+    this.#giveBack();
     const chunk = this.#chunks[this.#next];
     if (!chunk) return undefined;
     this.#next++;
@@ -78,7 +84,14 @@ export class ChunkQueue implements Body {
       this.#paused = false;
       this.#flow.resume();
     }
+    this.#given = chunk;
     return chunk;
+  }
+
+  #giveBack(): void {
+    if (this.#given === undefined || this.#onDone === undefined) return;
+    this.#onDone(this.#given);
+    this.#given = undefined;
   }
 
   async read(): Promise<Buffer | undefined> {

@@ -8,11 +8,8 @@ import { TransportProblem } from '../errors.ts';
 import { ChunkQueue } from './body.ts';
 import { type BodyFrame, frameOf } from './framing.ts';
 import { parseHead, type ResponseHead } from './response-head.ts';
+import { Slabs } from './slabs.ts';
 
-/** Memory is allocated in slabs; a read begins where the one before it ended. */
-const SLAB = 1024 * 1024;
-/** A slab with less room is left behind. */
-const LEAST_ROOM = 128 * 1024;
 const MAX_HEAD = 64 * 1024;
 const EMPTY = Buffer.alloc(0);
 
@@ -29,10 +26,17 @@ export interface DirectAnswer {
   readonly body: ChunkQueue;
 }
 
-/** What the connection waits for. */
-interface Pending {
+export interface DirectRequest {
+  /** From the request line to the empty line. */
+  readonly head: string;
   readonly method: string;
   readonly stallMs: number;
+  /** A chunk of the answer's body is good until the next one is asked for: its memory is used again. */
+  readonly transient: boolean;
+}
+
+/** What the connection waits for. */
+interface Pending extends DirectRequest {
   readonly resolve: (answer: DirectAnswer) => void;
   readonly reject: (error: Error) => void;
 }
@@ -40,6 +44,7 @@ interface Pending {
 interface OpenBody {
   readonly queue: ChunkQueue;
   readonly frame: BodyFrame;
+  readonly transient: boolean;
 }
 
 export class DirectConnection {
@@ -47,8 +52,7 @@ export class DirectConnection {
   /** Called when a body has ended and the connection may take another request. */
   onIdle: (() => void) | undefined;
   onClosed: (() => void) | undefined;
-  #slab: Buffer = EMPTY;
-  #used = 0;
+  readonly #slabs: Slabs = new Slabs();
   #pending: Pending | undefined;
   /** The part of a head that came so far. */
   #head: Buffer = EMPTY;
@@ -57,7 +61,7 @@ export class DirectConnection {
 
   constructor(target: DirectTarget) {
     this.socket = open(target, {
-      buffer: () => this.#room(),
+      buffer: () => this.#slabs.room(),
       callback: (count, bytes) => this.#received(count, bytes),
     });
     this.socket.on('error', (error) => this.#broken(error));
@@ -70,11 +74,11 @@ export class DirectConnection {
   }
 
   /** Sends a request without a body; one at a time. */
-  ask(head: string, method: string, stallMs: number): Promise<DirectAnswer> {
+  ask(request: DirectRequest): Promise<DirectAnswer> {
     return new Promise((resolve, reject) => {
-      this.#pending = { method, stallMs, resolve, reject };
+      this.#pending = { ...request, resolve, reject };
       if (this.socket.destroyed) return this.#hungUp();
-      this.socket.write(head, 'latin1');
+      this.socket.write(request.head, 'latin1');
     });
   }
 
@@ -82,16 +86,8 @@ export class DirectConnection {
     this.socket.destroy(error);
   }
 
-  #room(): Buffer {
-    if (this.#slab.length - this.#used < LEAST_ROOM) {
-      this.#slab = Buffer.allocUnsafeSlow(SLAB);
-      this.#used = 0;
-    }
-    return this.#slab.subarray(this.#used);
-  }
-
   #received(count: number, into: Uint8Array): boolean {
-    this.#used += count;
+    this.#slabs.fill(count);
     const bytes = Buffer.from(into.buffer, into.byteOffset, count);
     if (this.#body) this.#receivedBody(bytes, this.#body);
     else if (this.#pending) this.#receivedHead(bytes, this.#pending);
@@ -104,6 +100,7 @@ export class DirectConnection {
     const all = this.#head.length === 0 ? bytes : Buffer.concat([this.#head, bytes]);
     const end = all.indexOf('\r\n\r\n');
     if (end < 0) {
+      this.#slabs.lend(bytes, false);
       this.#head = all;
       if (all.length > MAX_HEAD) this.#broken(tooManyHeaders());
       return;
@@ -123,24 +120,28 @@ export class DirectConnection {
     }
   }
 
-  #begin(head: ResponseHead, rest: Buffer, { stallMs, resolve }: Pending): void {
+  #begin(head: ResponseHead, rest: Buffer, { stallMs, transient, resolve }: Pending): void {
     const { socket } = this;
     const flow = {
       pause: () => void socket.pause(),
       resume: () => void socket.resume(),
       destroy: () => this.destroy(),
     };
-    const queue = new ChunkQueue(flow, stallMs);
+    const onDone = transient ? (chunk: Buffer) => this.#slabs.giveBack(chunk) : undefined;
+    const queue = new ChunkQueue(flow, stallMs, onDone);
     this.#pending = undefined;
-    this.#body = { queue, frame: frameOf(head.framing) };
+    this.#body = { queue, frame: frameOf(head.framing), transient };
     this.#keepAlive = head.keepAlive && head.framing !== 'connection';
     resolve({ head, body: queue });
     this.#receivedBody(rest, this.#body);
   }
 
-  #receivedBody(bytes: Buffer, { queue, frame }: OpenBody): void {
+  #receivedBody(bytes: Buffer, { queue, frame, transient }: OpenBody): void {
     try {
-      const surplus = frame.take(bytes, (chunk) => queue.push(chunk));
+      const surplus = frame.take(bytes, (chunk) => {
+        this.#slabs.lend(chunk, transient);
+        queue.push(chunk);
+      });
       if (surplus !== undefined) this.#finishBody(surplus);
     } catch (error) {
       this.#broken(error);

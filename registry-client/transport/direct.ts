@@ -102,7 +102,8 @@ export class DirectExchange {
       });
     } else watchdog.expect(timeouts.responseMs, 'no answer');
     try {
-      return await connection.ask(head, request.method, timeouts.stallMs);
+      const { method, transient = false } = request;
+      return await connection.ask({ head, method, stallMs: timeouts.stallMs, transient });
     } finally {
       watchdog.stop();
       signal?.removeEventListener('abort', onAbort);

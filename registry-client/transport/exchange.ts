@@ -1,6 +1,6 @@
 /**
- * One HTTP request and its answer, nothing followed, nothing repeated. Three files perform it: direct.ts (GET of blobs,
- * HEAD), data.ts (uploads, proxies, whatever else) and api.ts (the API's documents).
+ * One HTTP request and its answer, nothing followed, nothing repeated. Three files perform it: direct.ts (what is
+ * pulled), data.ts (uploads, proxies, whatever else) and api.ts (the API's other documents).
  */
 import { abortError } from '../../src/errors.ts';
 import type { Connection } from '../endpoint.ts';
@@ -23,6 +23,8 @@ export interface HttpRequest {
   readonly connection: Connection;
   /** Refuse private, loopback and link-local addresses: the address came from a stranger. */
   readonly guarded: boolean;
+  /** The answer's chunks are good until the next one is asked for: their memory may be used again. Default false. */
+  readonly transient?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 

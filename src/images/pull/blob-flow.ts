@@ -42,7 +42,7 @@ export async function flowBlob(descriptor: Descriptor, reader: BlobReader, optio
     }
     await using feed = new BlobFeed({
       ingest,
-      open: (offset) => source.fetchBlob(descriptor, { offset, avoid, signal, onProgress }),
+      open: (offset) => source.fetchBlob(descriptor, { offset, avoid, transient: true, signal, onProgress }),
       onBytes: (bytes) => onProgress?.({ type: 'transfer', digest, bytes, total: size }),
     });
     try {

@@ -152,6 +152,29 @@ describe('giving up', () => {
   });
 });
 
+describe('chunks that are only passing through', () => {
+  test('are whole until the next one is asked for, also when the reader is slow', async () => {
+    const large = makeImage(8_000_000);
+    await using at = await startRegistryWith(large);
+    const client = testClient();
+    const repository = { registry: at.registry.host, repository: 'library/test' };
+    const wanted = large.layerDescriptor;
+    const memory = new Set<ArrayBufferLike>();
+    let position = 0;
+    for await (const chunk of await client.fetchBlob(repository, wanted, { transient: true })) {
+      // More comes in meanwhile, and must not come in here.
+      await delay(5);
+      assert.ok(large.layer.subarray(position, position + chunk.length).equals(chunk), `byte ${position}`);
+      memory.add(chunk.buffer);
+      position += chunk.length;
+    }
+    assert.equal(position, wanted.size);
+    assert.ok(memory.size <= 6, `${memory.size} pieces of memory`);
+    assert.ok((await readBlob(client, repository, wanted)).equals(large.layer), 'the same connection, chunks kept');
+    await client.close();
+  });
+});
+
 describe('a push on a bad day', () => {
   const bytes = image.layer;
   const source = bytesSource(bytes);
