@@ -178,6 +178,8 @@ async function feed(source: AsyncIterable<Uint8Array>, ring: Ring, stopped: Prom
   const iterator = source[Symbol.asyncIterator]();
   const filler = new RingFiller(ring);
   const next = interruptible(() => iterator.next(), stopped);
+  // Not awaited: a generator in the middle of a step answers only when that is done.
+  const giveUp = (): void => void iterator.return?.()?.catch(() => undefined);
   try {
     for (let step = await next(); step !== undefined; step = await next()) {
       if (step.done) {
@@ -188,10 +190,10 @@ async function feed(source: AsyncIterable<Uint8Array>, ring: Ring, stopped: Prom
       if (pending !== undefined) await pending;
       onBytes();
     }
-    // Not awaited: a generator in the middle of a step answers only when that is done.
-    iterator.return?.()?.catch(() => undefined);
+    giveUp();
   } catch (error) {
     ring.cancel();
+    giveUp();
     if (!(error instanceof Cancelled)) throw error;
   }
 }
