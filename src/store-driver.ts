@@ -15,10 +15,7 @@ export function driverKey(specifier: string): string {
  * @param recorded the store was made with it: it worked, and is not tried once more
  */
 export async function findDriver(directory: string, key: string | undefined, recorded: boolean): Promise<DriverModule> {
-  const { builtInDrivers, chooseDriver, loadDriver, requireDriver } = await import('../drivers/index.ts');
+  const { chooseDriver, loadDriver, requireDriver } = await import('../drivers/index.ts');
   if (key === undefined) return (await chooseDriver(directory)).module;
-  const module = recorded ? await loadDriver(key) : (await requireDriver(key, directory)).module;
-  if (builtInDrivers.includes(key)) return module;
-  const { summary } = module;
-  return { name: key, summary, probe: (at) => module.probe(at), open: (at, settings) => module.open(at, settings) };
+  return recorded ? loadDriver(key, undefined, key) : (await requireDriver(key, directory, key)).module;
 }

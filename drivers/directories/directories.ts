@@ -164,9 +164,14 @@ export class Directories {
 
   async #sweep(): Promise<void> {
     for (const name of readdirSync(this.path)) {
-      if (isRemoving(name)) await this.#deleteTrash(join(this.path, name.replace(/-lock$/, '')));
       const id = idOfDraft(name);
-      if (id !== undefined) await this.#sweepDraft(id);
+      const sweep = async (): Promise<void> => {
+        if (isRemoving(name)) await this.#deleteTrash(join(this.path, name.replace(/-lock$/, '')));
+        if (id !== undefined) await this.#sweepDraft(id);
+      };
+      // What cannot go now stays for another time, and a store opens: something is mounted in it, or another driver
+      // made it in the course of a conversion.
+      await sweep().catch(() => undefined);
     }
   }
 

@@ -132,7 +132,7 @@ export async function removeGarbage(context: StoreContext, rows: readonly Garbag
 /** False when somebody else is at work on it, who then sees to its row. */
 async function removeFromDisk(context: StoreContext, row: GarbageRow): Promise<boolean> {
   if (row.kind === 'blob') return removeBlobFile(context, row.key as Digest);
-  await context.layers.removeFromDisk(row.key);
+  await context.layers.removeFromDisk(row.key, row.driver);
   return true;
 }
 

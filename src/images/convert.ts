@@ -1,12 +1,16 @@
 /**
  * `convert --driver`: every layer unpacked anew by another driver, from its blob. Both drivers' layers lie side by
  * side until one transaction changes all rows and the recorded driver; then the old ones go. A crash before it
- * leaves the store as it was, one after it leaves garbage that the next open sweeps with both drivers.
+ * leaves the store as it was. What it leaves of the other driver, before or after, is garbage whose rows say who made
+ * it, and the next open sweeps it.
  */
+import { rmSync } from 'node:fs';
 import type { DriverModule, StorageDriver } from '../../drivers/driver.ts';
 import { TslayerError, throwIfAborted } from '../errors.ts';
 import { listSessions, takeSession } from '../layers/session.ts';
+import type { GarbageRow } from '../metadata/garbage.ts';
 import type { LayerKey, LayerRow } from '../metadata/layers.ts';
+import type { Metadata } from '../metadata/metadata.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf, type ChainID, type DiffID } from '../oci/digest.ts';
 import type { OperationOptions } from '../progress.ts';
@@ -24,7 +28,7 @@ export interface Conversion {
 }
 
 /**
- * Gives the store another driver. Close and open the store afterwards.
+ * Gives the store another driver; the store goes on with it.
  * @throws IN_USE while something is made of an image, or another process works on the store; NOT_FOUND when a
  *   layer's blob is not there (`keepBlobs = false`)
  */
@@ -39,18 +43,11 @@ export async function convertStore(
     return { from: from ?? module.name, to: module.name, layers: 0, bytesBefore: 0, bytesAfter: 0 };
   }
   await requireAlone(context);
-  metadata.settings.set('otherDriver', module.name);
   const driver = await module.open(paths.layers);
   const conversion = new Converter(context, driver, options);
   const before = metadata.layers.list();
-  try {
-    await conversion.unpackAll();
-    await conversion.swap(from);
-  } finally {
-    metadata.transaction(() => {
-      if (metadata.garbage.list().length === 0) metadata.settings.delete('otherDriver');
-    });
-  }
+  await conversion.unpackAll();
+  await conversion.swap(from);
   return {
     from,
     to: module.name,
@@ -65,14 +62,18 @@ function sumBytes(rows: readonly LayerRow[]): number {
 }
 
 async function requireAlone({ metadata, paths, session }: StoreContext): Promise<void> {
-  const [user] = metadata.snapshots.writable();
-  if (user) throw new TslayerError('IN_USE', `${user.key} is made of an image: unmount or remove it first`);
+  requireUnused(metadata);
   await session.open();
   for (const id of listSessions(paths)) {
     if (id === session.openId) continue;
     using taken = await takeSession(paths, id);
     if (!taken) throw new TslayerError('IN_USE', 'another process works on the store');
   }
+}
+
+function requireUnused(metadata: Metadata): void {
+  const [user] = metadata.snapshots.writable();
+  if (user) throw new TslayerError('IN_USE', `${user.key} is made of an image: unmount or remove it first`);
 }
 
 interface Chain {
@@ -108,29 +109,59 @@ class Converter {
         this.#stacks.set(chain.key, [row.id, ...this.#stackBelow(chain)]);
       }
     } catch (error) {
-      for (const row of this.rows) await this.#driver.remove(row.id);
-      this.#context.metadata.transaction(() => {
-        for (const row of this.rows) this.#context.metadata.garbage.delete('layer', row.id);
-      });
+      await this.#giveUp();
       throw error;
     }
   }
 
+  /** What cannot be removed now keeps its garbage row, and does not hide why it has to go. */
+  async #giveUp(): Promise<void> {
+    await this.#removeAll().catch(() => undefined);
+  }
+
+  async #removeAll(): Promise<void> {
+    const { metadata, paths } = this.#context;
+    for (const { id } of this.rows) {
+      await this.#driver.remove(id);
+      rmSync(layerIndexPath(paths, id), { force: true });
+    }
+    metadata.transaction(() => {
+      for (const { id } of this.rows) metadata.garbage.delete('layer', id);
+    });
+  }
+
   /** All rows at once, then the old layers from the disk. */
   async swap(from: string): Promise<void> {
+    const session = await this.#context.session.open();
+    let old: readonly GarbageRow[];
+    try {
+      old = this.#swapRows(from, session);
+    } catch (error) {
+      await this.#giveUp();
+      throw error;
+    }
+    await removeGarbage(this.#context, old);
+  }
+
+  /** What the old driver's layers are from now on. */
+  #swapRows(from: string, session: string): readonly GarbageRow[] {
     const context = this.#context;
     const { metadata } = context;
-    const session = await context.session.open();
-    const old = metadata.transaction(
+    return metadata.transaction(
       () => {
+        // Another process may have begun something while the layers were unpacked.
+        requireUnused(metadata);
         if (!sameChains(readChains(context), this.#chains)) {
           throw new TslayerError('IN_USE', 'layers were added or removed meanwhile: try again');
         }
-        const before = metadata.layers.list();
+        metadata.garbage.nameDriver(from);
+        const old: GarbageRow[] = [];
         metadata.database.run('PRAGMA defer_foreign_keys = ON');
-        for (const row of before) {
-          metadata.layers.delete(row.key);
-          metadata.garbage.put({ kind: 'layer', key: row.id, session });
+        for (const { key, id } of metadata.layers.list()) {
+          metadata.layers.delete(key);
+          const row: GarbageRow = { kind: 'layer', key: id, session, driver: from };
+          metadata.garbage.put(row);
+          old.push(row);
         }
         for (const row of this.rows) {
           metadata.layers.put(row);
@@ -139,14 +170,9 @@ class Converter {
         for (const chain of this.#chains) metadata.snapshots.setLayer(chain.key, this.#keyOf(chain));
         metadata.settings.set('driver', this.#driver.name);
         metadata.settings.set('stacking', this.#driver.stacking);
-        metadata.settings.set('otherDriver', from);
-        return before;
+        return old;
       },
       { durable: true },
-    );
-    await removeGarbage(
-      context,
-      old.map(({ id }) => ({ kind: 'layer', key: id, session })),
     );
   }
 
@@ -162,7 +188,7 @@ class Converter {
     const { layers, config, paths, blobs, unpacker } = this.#context;
     const { signal, onProgress } = this.#options;
     const descriptor = this.#blobOf(chain.diffId);
-    const id = await layers.newId('layer');
+    const id = await layers.newId('layer', this.#driver);
     const stack = this.#driver.stacking === 'independent' ? [] : this.#stackBelow(chain);
     const application = await this.#driver.apply(id, stack, { durable: config.durability === 'layer' });
     const { digest, size } = descriptor;
@@ -187,6 +213,7 @@ class Converter {
       return row;
     } catch (error) {
       await application.abort();
+      rmSync(layerIndexPath(paths, id), { force: true });
       this.#context.metadata.garbage.delete('layer', id);
       throw error;
     }

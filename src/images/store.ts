@@ -68,12 +68,13 @@ export async function openStore(options: OpenStoreOptions): Promise<OpenStore> {
 function assemble(paths: StorePaths, config: StoreConfig, metadata: Metadata, options: OpenStoreOptions): OpenStore {
   const session = new Session(paths);
   const durable = config.durability === 'layer';
-  let opening: Promise<StorageDriver> | undefined;
-  const driver = () => (opening ??= openDriver(paths, metadata, config, options));
+  const driver = driverOf(paths, metadata, config, options);
   const pipeline = new LazyUnpacker();
-  const otherDriver = async () => {
-    const name = metadata.settings.get('otherDriver');
-    return name === undefined ? undefined : (await options.drivers.choose(paths.layers, name, true)).open(paths.layers);
+  const others = new Map<string, Promise<StorageDriver>>();
+  const otherDriver = (name: string) => {
+    const opened = others.get(name) ?? openOther(paths, name, options.drivers);
+    others.set(name, opened);
+    return opened;
   };
   const layers = new LayerStore({ paths, metadata, session, driver, otherDriver, durable });
   return {
@@ -98,6 +99,25 @@ function assemble(paths: StorePaths, config: StoreConfig, metadata: Metadata, op
   };
 }
 
+/** Opens the store's driver when it is first needed, and anew when a conversion has recorded another one. */
+function driverOf(
+  paths: StorePaths,
+  metadata: Metadata,
+  config: StoreConfig,
+  options: Pick<OpenStoreOptions, 'driver' | 'drivers'>,
+): () => Promise<StorageDriver> {
+  let opening: Promise<StorageDriver> | undefined;
+  let known: string | undefined;
+  return () => {
+    const recorded = metadata.settings.get('driver');
+    if (opening === undefined || (known !== undefined && known !== recorded)) {
+      opening = openDriver(paths, metadata, config, options);
+    }
+    known = recorded;
+    return opening;
+  };
+}
+
 /** Chooses the driver when the store has none yet, and records it for good. */
 async function openDriver(
   paths: StorePaths,
@@ -115,6 +135,10 @@ async function openDriver(
     metadata.settings.setOnce('stacking', driver.stacking);
   });
   return driver;
+}
+
+async function openOther({ layers }: StorePaths, name: string, drivers: DriverChooser): Promise<StorageDriver> {
+  return (await drivers.choose(layers, name, true)).open(layers);
 }
 
 function refuseOtherDriver(recorded: string | undefined, wanted: string | undefined): void {

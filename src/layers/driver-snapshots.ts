@@ -127,7 +127,7 @@ export class DriverSnapshots implements SnapshotStore {
 
   async #prepareDirectory(parent: ChainID | undefined): Promise<string> {
     const driver = await this.#driver();
-    const id = await this.#layers.newId('snapshot');
+    const id = await this.#layers.newId('snapshot', driver);
     try {
       this.#requireParent(parent);
       await driver.prepare(id, parent === undefined ? [] : this.#layers.stack(parent));

@@ -20,8 +20,8 @@ export interface LayerStoreOptions {
   readonly metadata: Metadata;
   readonly session: Session;
   readonly driver: () => Promise<StorageDriver>;
-  /** A driver that a conversion came from or was going to, when there is one. */
-  readonly otherDriver: () => Promise<StorageDriver | undefined>;
+  /** Another one by its name: that which a conversion came from or was going to. */
+  readonly otherDriver: (name: string) => Promise<StorageDriver>;
   readonly durable: boolean;
 }
 
@@ -74,7 +74,7 @@ export class LayerStore {
     const { paths, metadata, durable } = this.#options;
     const driver = await this.#options.driver();
     const stack = driver.stacking === 'independent' || parent === undefined ? [] : this.stack(parent);
-    const id = await this.newId('layer');
+    const id = await this.newId('layer', driver);
     const application = await driver.apply(id, stack, { durable });
     let open = true;
     const finish = async (layer: UnpackedLayer, store: (row: LayerRow) => void): Promise<LayerRow> => {
@@ -124,13 +124,13 @@ export class LayerStore {
     return this.#options.session.open();
   }
 
-  /** A new id, recorded as garbage of this session until a row names it. */
-  async newId(kind: 'layer' | 'snapshot'): Promise<string> {
+  /** A new id for what `driver` is going to make, recorded as garbage of this session until a row names it. */
+  async newId(kind: 'layer' | 'snapshot', driver: StorageDriver): Promise<string> {
     const { metadata } = this.#options;
     const session = await this.session();
     if (this.#ids.length === 0) this.#ids.push(...metadata.settings.reserveIds(ID_BLOCK));
     const id = this.#ids.shift() as string;
-    metadata.transaction(() => metadata.garbage.put({ kind, key: id, session }));
+    metadata.transaction(() => metadata.garbage.put({ kind, key: id, session, driver: driver.name }));
     return id;
   }
 
@@ -147,10 +147,14 @@ export class LayerStore {
     this.#options.metadata.garbage.delete(kind, id);
   }
 
-  /** Removes a layer or snapshot that has no row, and its index. Idempotent. */
-  async removeFromDisk(id: string): Promise<void> {
-    await (await this.#options.driver()).remove(id);
-    await (await this.#options.otherDriver())?.remove(id);
+  /**
+   * Removes a layer or snapshot that has no row, and its index. Idempotent. Only the driver that made it knows how:
+   * an image file, a directory and a subvolume are three things.
+   */
+  async removeFromDisk(id: string, madeBy?: string | null): Promise<void> {
+    const { driver, otherDriver } = this.#options;
+    const own = await driver();
+    await (madeBy == null || madeBy === own.name ? own : await otherDriver(madeBy)).remove(id);
     rmSync(layerIndexPath(this.#options.paths, id), { force: true });
   }
 

@@ -68,7 +68,7 @@ export class StoreMethods extends ContainerMethods {
   }
 
   /**
-   * Unpacks every layer anew by another driver, without the network. Close it afterwards: it is still the old driver's.
+   * Unpacks every layer anew by another driver, without the network, and goes on with that one.
    * @throws IN_USE while something is made of an image, or another process works on the store
    */
   async convert(driver: string, options: OperationOptions = {}): Promise<Conversion> {
@@ -88,7 +88,7 @@ export class StoreMethods extends ContainerMethods {
     ]);
     const store = await this.parts.store();
     const { driver } = this.parts.config;
-    const wanted = store.driverName ?? (driver === undefined ? undefined : driverKey(driver));
-    return probeAll(store.paths.layers, { ...options, wanted });
+    const wanted = driver === undefined ? undefined : driverKey(driver);
+    return probeAll(store.paths.layers, { ...options, wanted, recorded: store.driverName });
   }
 }

@@ -11,7 +11,11 @@ export interface GarbageRow {
   /** A digest, or the driver's id of a layer or snapshot. */
   readonly key: string;
   readonly session: string;
+  /** Of a layer or snapshot: the driver that made it. Absent: the one that is recorded. */
+  readonly driver?: string | null;
 }
+
+const COLUMNS = 'kind, key, session, driver';
 
 export class Garbage {
   readonly #db: Database;
@@ -21,20 +25,27 @@ export class Garbage {
   }
 
   list(): GarbageRow[] {
-    return this.#db.all<GarbageRow>('SELECT kind, key, session FROM garbage ORDER BY kind, key');
+    return this.#db.all<GarbageRow>(`SELECT ${COLUMNS} FROM garbage ORDER BY kind, key`);
   }
 
   bySession(session: string): GarbageRow[] {
-    return this.#db.all<GarbageRow>('SELECT kind, key, session FROM garbage WHERE session = ?', session);
+    return this.#db.all<GarbageRow>(`SELECT ${COLUMNS} FROM garbage WHERE session = ?`, session);
   }
 
-  put(row: GarbageRow): void {
+  put({ kind, key, session, driver = null }: GarbageRow): void {
     this.#db.run(
-      'INSERT INTO garbage (kind, key, session) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET session = excluded.session',
-      row.kind,
-      row.key,
-      row.session,
+      `INSERT INTO garbage (${COLUMNS}) VALUES (?, ?, ?, ?)
+       ON CONFLICT DO UPDATE SET session = excluded.session, driver = excluded.driver`,
+      kind,
+      key,
+      session,
+      driver,
     );
+  }
+
+  /** What the recorded driver made so far: another one is about to be recorded. */
+  nameDriver(driver: string): void {
+    this.#db.run("UPDATE garbage SET driver = ? WHERE driver IS NULL AND kind <> 'blob'", driver);
   }
 
   delete(kind: GarbageKind, key: string): void {

@@ -146,8 +146,14 @@ CREATE TABLE garbage (
 CREATE INDEX garbage_by_session ON garbage (session);
 `;
 
+const VERSION_2 = `
+-- Who can remove it: a store that is being converted holds what two drivers made. Null: the recorded driver.
+ALTER TABLE garbage ADD COLUMN driver TEXT;
+DELETE FROM settings WHERE name = 'otherDriver';
+`;
+
 /** Scripts in order; script N makes version N + 1. */
-export const MIGRATIONS: readonly string[] = [VERSION_1];
+export const MIGRATIONS: readonly string[] = [VERSION_1, VERSION_2];
 
 /** `tslr` as SQLite's application_id, so that file(1) and we know our own. */
 export const APPLICATION_ID = 0x74736c72;

@@ -1,8 +1,7 @@
 /** Settings of the store itself (its driver), and counters: short ids, generations of names. */
 import type { Database } from './database.ts';
 
-/** `otherDriver`: one that a conversion came from or was going to, whose layers may be left over. */
-export type SettingName = 'driver' | 'stacking' | 'otherDriver';
+export type SettingName = 'driver' | 'stacking';
 /** `ids`: the last short id. `images`: changes of names so far. `layout`: the change that index.json shows. */
 export type CounterName = 'ids' | 'images' | 'layout';
 

@@ -85,4 +85,14 @@ killScenes('kill -9 at a system call that writes', [
     before: () => [['pull', image]],
     step: () => ['convert', 'overlayfs'],
   },
+  {
+    command: 'convert to erofs',
+    drivers: ['overlayfs'],
+    before: () => [
+      ['pull', image],
+      ['pull', other],
+    ],
+    step: () => ['convert', 'erofs'],
+  },
+  { command: 'convert to vfs', drivers: ['erofs'], before: () => [['pull', image]], step: () => ['convert', 'vfs'] },
 ]);

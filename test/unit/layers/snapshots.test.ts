@@ -57,7 +57,7 @@ describe('layers', () => {
   test('are garbage of their session until they have a row', async () => {
     await using writer = await store.layers.begin(asDiffID(digestOf('a')), undefined);
     const session = store.session.openId as string;
-    assert.deepEqual(store.metadata.garbage.list(), [{ kind: 'layer', key: writer.id, session }]);
+    assert.deepEqual(store.metadata.garbage.list(), [{ kind: 'layer', key: writer.id, session, driver: 'fake' }]);
     await writer.commit({ diffId: asDiffID(digestOf('a')), tarSize: 1, result, indexed: false });
     assert.deepEqual(store.metadata.garbage.list(), []);
   });
