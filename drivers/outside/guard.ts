@@ -15,6 +15,7 @@ import type {
   MountRequest,
   Probe,
   Stack,
+  StackCaches,
   StorageDriver,
   Usage,
 } from '../driver.ts';
@@ -29,8 +30,8 @@ export function guardModule(module: DriverModule, name: string): DriverModule {
     name,
     summary: module.summary,
     probe: (directory) => probe(module, directory),
-    async open(directory) {
-      const driver = await held(name, 'open', () => module.open(directory));
+    async open(directory, settings) {
+      const driver = await held(name, 'open', () => module.open(directory, settings));
       return new GuardedDriver(name, requireForm(driver, DriverSchema, name, 'open'));
     },
   };
@@ -57,6 +58,7 @@ class GuardedDriver implements StorageDriver {
   readonly stacking: StorageDriver['stacking'];
   readonly readFile?: (id: LayerId, entry: TarEntry) => AsyncIterable<Uint8Array>;
   readonly verify?: NonNullable<StorageDriver['verify']>;
+  readonly caches?: StackCaches;
   readonly #driver: StorageDriver;
 
   constructor(name: string, driver: StorageDriver) {
@@ -65,6 +67,7 @@ class GuardedDriver implements StorageDriver {
     this.#driver = driver;
     if (driver.readFile) this.readFile = (id, entry) => heldEach(name, 'readFile', () => driver.readFile!(id, entry));
     if (driver.verify) this.verify = (id, layer) => held(name, 'verify', () => driver.verify!(id, layer));
+    if (driver.caches) this.caches = guardCaches(name, driver.caches);
   }
 
   async apply(id: LayerId, parent: Stack, options: { readonly durable: boolean }): Promise<LayerApplication> {
@@ -105,6 +108,14 @@ class GuardedDriver implements StorageDriver {
   list(): AsyncIterable<LayerId> {
     return heldEach(this.name, 'list', () => this.#driver.list());
   }
+}
+
+function guardCaches(name: string, caches: StackCaches): StackCaches {
+  return {
+    list: () => heldEach(name, 'caches.list', () => caches.list()),
+    verify: (cache) => held(name, 'caches.verify', () => caches.verify(cache)),
+    remove: (cache) => held(name, 'caches.remove', () => caches.remove(cache)),
+  };
 }
 
 /** Runs a driver's method; what it throws says whose method it was. */

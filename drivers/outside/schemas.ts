@@ -30,6 +30,7 @@ export const DriverSchema: v.GenericSchema = v.looseObject({
   list: method,
   readFile: v.optional(method),
   verify: v.optional(method),
+  caches: v.optional(v.looseObject({ list: method, verify: method, remove: method })),
 });
 
 export const ApplicationSchema: v.GenericSchema = v.looseObject({
