@@ -1,8 +1,9 @@
 /** Writes a layer's index while the layer is unpacked. */
 import { closeSync, fdatasyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
-import { constants, crc32, zstdCompressSync } from 'node:zlib';
+import { constants, zstdCompressSync } from 'node:zlib';
 import { asTslayerError } from '../../errors.ts';
 import type { TarEntry, Xattr } from '../entry.ts';
+import { crc32 } from './checksum.ts';
 import {
   align8,
   BLOCK_BYTES,
