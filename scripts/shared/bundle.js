@@ -39,6 +39,15 @@ const SOURCES = '{src,drivers,registry-client}/**/*.ts';
 const BY_NAME = /moduleUrl\('(\.[^']*)', import\.meta\.url\)/g;
 const BUILTIN = /^import (?!type\b)([^;'"]+?) from ['"](node:[a-z_/]+)['"];?$/gm;
 
+/**
+ * What is imported from these are functions, and most starts call none of them: node:crypto alone takes 5 ms to load.
+ * They are looked up when they are called.
+ */
+const WHEN_CALLED = [
+  ...['node:child_process', 'node:crypto', 'node:dns', 'node:fs/promises', 'node:readline/promises'],
+  ...['node:stream/promises', 'node:timers/promises'],
+];
+
 const flat = (module) => module.replaceAll('/', '-');
 
 /** Modules that some source starts by name: path without extension, from the project's root. */
@@ -59,13 +68,21 @@ function withoutFacades(text, path) {
   return text.replace(BUILTIN, (_, what, name) => {
     const module = name === 'node:process' ? 'globalThis.process' : `__builtin('${name}')`;
     if (what.startsWith('{')) {
-      const names = what.replace(/\btype \w+( as \w+)?,?/g, '').replaceAll(' as ', ': ');
-      return `const ${names.replaceAll('\n', ' ')} = ${module};`;
+      const names = what.replace(/\btype \w+( as \w+)?,?/g, '').replaceAll('\n', ' ');
+      const isOurs = !path.includes('/node_modules/');
+      if (isOurs && WHEN_CALLED.includes(name))
+        return names.replace(/[{}]/g, '').split(',').map(whenCalled(module)).join('');
+      return `const ${names.replaceAll(' as ', ': ')} = ${module};`;
     }
     const isLazy = path.includes('/commander/') && name !== 'node:process';
     return `const ${what.replace('* as ', '')} = ${isLazy ? `new Proxy({}, { get: (_, key) => ${module}[key] })` : module};`;
   });
 }
+
+const whenCalled = (module) => (imported) => {
+  const [name, local = name] = imported.trim().split(' as ');
+  return name === '' ? '' : `const ${local} = (...args) => ${module}.${name}(...args);`;
+};
 
 /** `moduleUrl('./worker', import.meta.url)` as it is in the flat output. */
 function withFlatNames(text, path, root) {

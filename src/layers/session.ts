@@ -10,8 +10,7 @@ import type { FileLock } from '../sys/locks.ts';
 
 export class Session implements Disposable {
   readonly #paths: StorePaths;
-  readonly #id = `${process.pid.toString(36)}-${randomBytes(6).toString('hex')}`;
-  #lock: FileLock | undefined;
+  #opened: { readonly id: string; readonly lock: FileLock } | undefined;
 
   constructor(paths: StorePaths) {
     this.#paths = paths;
@@ -19,24 +18,28 @@ export class Session implements Disposable {
 
   /** The id, once the session is open. Only then may rows name it. */
   async open(): Promise<string> {
-    if (this.#lock === undefined) {
-      const { tryLock } = await import('../sys/locks.ts');
-      this.#lock ??= tryLock(sessionPath(this.#paths, this.#id));
+    if (this.#opened !== undefined) return this.#opened.id;
+    const { tryLock } = await import('../sys/locks.ts');
+    while (this.#opened === undefined) {
+      const id = `${process.pid.toString(36)}-${randomBytes(6).toString('hex')}`;
+      const lock = tryLock(sessionPath(this.#paths, id));
+      if (lock !== undefined) this.#opened = { id, lock };
     }
-    return this.#id;
+    return this.#opened.id;
   }
 
   /** The id if the session was opened. */
   get openId(): string | undefined {
-    return this.#lock === undefined ? undefined : this.#id;
+    return this.#opened?.id;
   }
 
   /** Ends the session. With rows left that name it, its file stays for a later sweep to find. */
   close(options: { readonly rowsLeft: boolean }): void {
-    if (this.#lock === undefined) return;
-    if (!options.rowsLeft) rmSync(this.#lock.path, { force: true });
-    this.#lock[Symbol.dispose]();
-    this.#lock = undefined;
+    if (this.#opened === undefined) return;
+    const { lock } = this.#opened;
+    if (!options.rowsLeft) rmSync(lock.path, { force: true });
+    lock[Symbol.dispose]();
+    this.#opened = undefined;
   }
 
   [Symbol.dispose](): void {
