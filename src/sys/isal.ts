@@ -67,7 +67,7 @@ const addresses = new WeakMap<ArrayBufferLike, number>();
 function addressOf({ move }: Library, { buffer, byteOffset }: Uint8Array): number {
   let address = addresses.get(buffer);
   if (address === undefined) {
-    // Addresses of programs have 47 bits, or 56 for those who ask for it: a number holds them.
+    // Addresses of programs have 47 bits unless they ask for more: a number holds them.
     address = Number(move(buffer, buffer, 0));
     addresses.set(buffer, address);
   }

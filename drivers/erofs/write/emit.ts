@@ -11,6 +11,9 @@ import type { ImagePlan } from './plan.ts';
 
 const { S_IFDIR, S_IFLNK, S_IFMT } = constants;
 
+/** The area ends at a multiple of this. */
+const END = 4096;
+
 export interface Emission {
   readonly tree: TreeTables;
   /** As it was planned with. */
@@ -24,7 +27,7 @@ export interface Emission {
 /** The sha256 of the area. */
 export function emitMetadata(fd: number, emission: Emission): Uint8Array {
   const { tree, order, plan, lead } = emission;
-  const out = new PieceWriter(fd, plan.metaStart);
+  const out = new PieceWriter(fd, plan.metaStart, alignUp(plan.end, END) - plan.metaStart);
   if (lead) out.put(lead);
   const emitter = new Emitter(out, emission);
   emitter.inode(tree.directories.inode[0]!);
@@ -121,7 +124,7 @@ class Emitter {
         this.#directory(inodes.place[inode]!);
       }
     }
-    return this.#out.end(4096);
+    return this.#out.end(END);
   }
 
   #directory(row: number): void {

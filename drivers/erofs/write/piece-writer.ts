@@ -1,4 +1,4 @@
-/** Writes an area of a file from front to back, in pieces of a megabyte, with zeros where nothing was put. */
+/** Writes an area of a file from front to back, in pieces of a megabyte at most, with zeros where nothing was put. */
 import { createHash } from 'node:crypto';
 import { writeSync } from 'node:fs';
 
@@ -12,8 +12,8 @@ export function writeAll(fd: number, bytes: Uint8Array, position: number): void 
 }
 
 export class PieceWriter {
-  readonly bytes: Uint8Array = new Uint8Array(PIECE);
-  readonly view: DataView = new DataView(this.bytes.buffer);
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
   readonly #fd: number;
   /** File offset of the buffer's start. */
   #base: number;
@@ -21,7 +21,10 @@ export class PieceWriter {
   /** Of all that was written. */
   readonly #hash = createHash('sha256');
 
-  constructor(fd: number, position: number) {
+  /** @param length of the area: a small one takes a small buffer */
+  constructor(fd: number, position: number, length: number) {
+    this.bytes = new Uint8Array(Math.min(PIECE, length));
+    this.view = new DataView(this.bytes.buffer);
     this.#fd = fd;
     this.#base = position;
   }
@@ -33,16 +36,17 @@ export class PieceWriter {
   /** Goes forward to `position`, leaving zeros. */
   skipTo(position: number): void {
     if (position < this.position) throw new RangeError('image areas overlap');
-    while (position - this.#base > PIECE) {
-      this.#used = PIECE;
+    const { length } = this.bytes;
+    while (position - this.#base > length) {
+      this.#used = length;
       this.#flush();
     }
     this.#used = position - this.#base;
   }
 
-  /** Room for `length` (up to a piece) bytes of zeros; where they begin in `bytes`. */
+  /** Room for `length` (up to the buffer's) bytes of zeros; where they begin in `bytes`. */
   reserve(length: number): number {
-    if (this.#used + length > PIECE) this.#flush();
+    if (this.#used + length > this.bytes.length) this.#flush();
     const at = this.#used;
     this.#used += length;
     return at;
@@ -50,8 +54,8 @@ export class PieceWriter {
 
   put(source: Uint8Array): void {
     for (let done = 0; done < source.length; ) {
-      if (this.#used === PIECE) this.#flush();
-      const part = source.subarray(done, done + PIECE - this.#used);
+      if (this.#used === this.bytes.length) this.#flush();
+      const part = source.subarray(done, done + this.bytes.length - this.#used);
       this.bytes.set(part, this.#used);
       this.#used += part.length;
       done += part.length;

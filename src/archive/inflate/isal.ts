@@ -1,6 +1,7 @@
 /** Inflates gzip by ISA-L, where the machine has it and it does what it should. */
 import zlib from 'node:zlib';
 import { IsalState } from '../../sys/isal.ts';
+import { Spares } from '../spares.ts';
 import { GzipHeader } from './gzip-header.ts';
 import type { Inflater, Outlet } from './inflater.ts';
 import { cutShort, inflateError, trailingGarbage } from './problems.ts';
@@ -12,6 +13,13 @@ const MESSAGES: Readonly<Record<number, string>> = {
   [-6]: 'incorrect data check',
 };
 
+/** Their quarter of a megabyte each is as much work as a small layer. */
+const STATES: Spares<IsalState> = new Spares(() => {
+  const state = IsalState.open();
+  if (state === undefined) throw new TypeError('ISA-L is not there');
+  return state;
+});
+
 class IsalInflater implements Inflater {
   readonly #outlet: Outlet;
   readonly #state: IsalState;
@@ -19,6 +27,7 @@ class IsalInflater implements Inflater {
   #filled = 0;
   /** Only zeros may follow. */
   #over = false;
+  #closed = false;
 
   constructor(outlet: Outlet, state: IsalState) {
     this.#outlet = outlet;
@@ -46,7 +55,11 @@ class IsalInflater implements Inflater {
     this.#filled = 0;
   }
 
-  close(): void {}
+  close(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    STATES.giveBack(this.#state);
+  }
 
   /** Inflates until the input is used up or the member is whole; where it stopped. */
   #inflate(input: Uint8Array, at: number): number {
@@ -66,8 +79,8 @@ class IsalInflater implements Inflater {
 }
 
 export function openIsalInflater(outlet: Outlet): Inflater {
-  const state = IsalState.open();
-  if (state === undefined) throw new TypeError('ISA-L is not there');
+  const state = STATES.take();
+  state.restart();
   return new IsalInflater(outlet, state);
 }
 

@@ -91,6 +91,13 @@ export function columnsOf(buffer: ArrayBuffer, at: number, records: number): Col
   };
 }
 
+/** Copies the first `records` of each column. */
+export function copyColumns(from: Columns, to: Columns, records: number): void {
+  for (const name of Object.keys(to) as (keyof Columns)[]) {
+    if (name !== 'end') to[name].set(from[name].subarray(0, records));
+  }
+}
+
 /** Bytes that `records` take in columns. */
 export function columnBytes(records: number): number {
   return records * (DOUBLES * 8 + WORDS * 4 + 3);

@@ -11,6 +11,7 @@ import {
   type Columns,
   columnBytes,
   columnsOf,
+  copyColumns,
   HEADER_WORDS,
   KINDS,
   MAGIC,
@@ -22,6 +23,13 @@ const PACKING = {
   params: { [constants.ZSTD_c_compressionLevel]: 1, [constants.ZSTD_c_checksumFlag]: 1 },
 };
 
+/** Most layers are small: room for more records comes when it is needed. */
+const FIRST_RECORDS = BLOCK_RECORDS / 32;
+
+function newColumns(records: number): Columns {
+  return columnsOf(new ArrayBuffer(columnBytes(records)), 0, records);
+}
+
 /** Takes the calls of a LayerSink. The file stays invalid until `finish`, and goes on `close` without it. */
 export class IndexWriter {
   readonly #path: string;
@@ -30,9 +38,9 @@ export class IndexWriter {
   #entries = 0;
   #blocks = 0;
 
-  readonly #columns: Columns = columnsOf(new ArrayBuffer(columnBytes(BLOCK_RECORDS)), 0, BLOCK_RECORDS);
+  #columns: Columns = newColumns(FIRST_RECORDS);
   #records = 0;
-  #names = Buffer.alloc(BLOCK_BYTES / 4);
+  #names = Buffer.alloc(FIRST_RECORDS * 32);
   #namesLength = 0;
   #last: Uint8Array = new Uint8Array(0);
   #dataEnd = 0;
@@ -108,6 +116,7 @@ export class IndexWriter {
     const full = this.#records === BLOCK_RECORDS || this.#namesLength > BLOCK_BYTES;
     if (full || this.#xattrsLength > BLOCK_BYTES || this.#segments.length > BLOCK_BYTES / 8) this.#flush();
     else this.#setCrc();
+    if (this.#records === this.#columns.kind.length) this.#grow();
     const columns = this.#columns;
     const row = this.#records++;
     this.#entries++;
@@ -120,6 +129,12 @@ export class IndexWriter {
     columns.mtime[row] = columns.size[row] = columns.gap[row] = 0;
     columns.link[row] = columns.xattrs[row] = columns.crc[row] = 0;
     return row;
+  }
+
+  #grow(): void {
+    const grown = newColumns(Math.min(this.#records * 4, BLOCK_RECORDS));
+    copyColumns(this.#columns, grown, this.#records);
+    this.#columns = grown;
   }
 
   /** The checksum of an entry is known when its data is over. */
@@ -183,9 +198,7 @@ export class IndexWriter {
       this.#xattrsLength,
       this.#segments.length,
     ]);
-    for (const name of Object.keys(to) as (keyof Columns)[]) {
-      if (name !== 'end') to[name].set(this.#columns[name].subarray(0, records));
-    }
+    copyColumns(this.#columns, to, records);
     bytes.set(this.#names.subarray(0, this.#namesLength), namesAt);
     bytes.set(Buffer.concat(this.#xattrs), namesAt + this.#namesLength);
     new Float64Array(bytes.buffer, segmentsAt).set(this.#segments);

@@ -14,6 +14,7 @@ import { abortError, throwIfAborted } from '../../errors.ts';
 import { DetectingInflater } from '../inflate/detecting.ts';
 import type { Engine } from '../inflate/inflater.ts';
 import { DEFAULT_LIMITS } from '../sink.ts';
+import { Spares } from '../spares.ts';
 import { type Answer, unpackError } from './job.ts';
 import { LayerStage, type LayerTarget, type Outcome } from './layer-stage.ts';
 import { type Thread, ThreadPool } from './pool.ts';
@@ -33,7 +34,8 @@ export interface UnpackerOptions {
 }
 
 const MIB = 1024 ** 2;
-const INLINE_ROOM = 256 * 1024;
+/** What is inflated on the main thread goes through these. */
+const ROOMS: Spares<Uint8Array> = new Spares(() => new Uint8Array(256 * 1024));
 const INPUT = { slots: 8, size: 128 * 1024 } as const;
 const OUTPUT = { slots: 4, size: 512 * 1024 } as const;
 
@@ -90,7 +92,7 @@ export class Unpacker implements AsyncDisposable {
 
   async #unpackHere(request: UnpackRequest, target: LayerTarget): Promise<Outcome> {
     const stage = await LayerStage.open(target);
-    const room = new Uint8Array(INLINE_ROOM);
+    const room = ROOMS.take();
     const outlet = { room: () => room, flush: (length: number) => stage.write(room.subarray(0, length)) };
     const inflater = new DetectingInflater(outlet, this.#engine);
     try {
@@ -106,6 +108,7 @@ export class Unpacker implements AsyncDisposable {
       request.onBytes?.(outcome.tarSize);
       return outcome;
     } finally {
+      ROOMS.giveBack(room);
       inflater.close();
       stage.close();
     }
