@@ -20,6 +20,11 @@ export function kernelFeatures(): KernelFeatures {
   return found;
 }
 
+/** Pretends an older kernel for the rest of the process: tests of what mount(2) alone can do. */
+export function pretendKernel(features: Partial<KernelFeatures>): void {
+  found = { ...kernelFeatures(), ...features };
+}
+
 /** Remembers that this kernel refused a layer on a detached mount. */
 export function refusesDetachedLayers(): void {
   found = { ...kernelFeatures(), detachedLayers: false };

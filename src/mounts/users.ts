@@ -6,7 +6,9 @@ import { type MountInfo, readMountInfo } from './mountinfo.ts';
 
 /** The first mount that shows `directory` or something below it: a union of it, or a bind mount. */
 export function findUser(directory: string, mounts: readonly MountInfo[] = readMountInfo()): MountInfo | undefined {
-  const union = mounts.find((mount) => mount.superOptions.some((option) => namesPath(option, directory)));
+  const union = mounts.find(
+    (mount) => mount.superOptions.some((option) => namesPath(option, directory)) || namesShortly(mount, directory),
+  );
   return union ?? findBind(directory, mounts);
 }
 
@@ -16,6 +18,14 @@ function namesPath(option: string, directory: string): boolean {
   const before = option[at - 1];
   const after = option[at + directory.length];
   return (before === '=' || before === ':') && (after === undefined || after === '/' || after === ':');
+}
+
+/** Lower directories by short names, below the source: see classic.ts. */
+function namesShortly({ type, source, superOptions }: MountInfo, directory: string): boolean {
+  if (type !== 'overlay' || !directory.startsWith(`${source}/`)) return false;
+  const [name = ''] = directory.slice(source.length + 1).split('/');
+  const lowers = superOptions.find((option) => option.startsWith('lowerdir='));
+  return lowers?.slice('lowerdir='.length).split(':').includes(name) ?? false;
 }
 
 /** A bind mount is told by its device, and by the directory's path from that file system's own root. */

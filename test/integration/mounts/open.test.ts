@@ -78,6 +78,21 @@ describe('findUser', { skip }, () => {
     assert.equal(findUser(at('b/c')), undefined);
   });
 
+  test('finds unions whose layers have short names, and their upper directory in use', () => {
+    using here = workspace();
+    const layers = Array.from({ length: 140 }, (_, at) => join(here.path, `a-rather-long-name-${at}`, 'diff'));
+    for (const path of layers) mkdirSync(path, { recursive: true });
+    const options = [...layers.map((path) => `lowerdir+=${path}`), ...here.mount.options.slice(2)];
+    const mount: Mount = { ...here.mount, options };
+    const old = { kernel: { mountApi: false, lowerdirAdd: false }, scratch: here.path };
+    performMounts([mount], join(here.path, 'target'), old);
+    const user = findUser(join(here.path, 'a-rather-long-name-7'));
+    assert.equal(user?.mountPoint, join(here.path, 'target'));
+    assert.equal(user?.source, here.path);
+    assert.equal(findUser(join(here.path, 'a-rather-long-name-')), undefined);
+    assert.throws(() => performMounts([mount], join(here.path, 'other'), old), { code: 'IN_USE', message: /target/ });
+  });
+
   test('one upper directory in two mounts is IN_USE', () => {
     using here = workspace();
     performMounts([here.mount], join(here.path, 'target'));
