@@ -67,6 +67,7 @@ const CODE_OF_ERRNO: Readonly<Record<string, ErrorCode>> = {
   EEXIST: 'ALREADY_EXISTS',
   ENOSYS: 'UNSUPPORTED',
   EOPNOTSUPP: 'UNSUPPORTED',
+  ENOTSUP: 'UNSUPPORTED',
   ABORT_ERR: 'ABORTED',
 };
 

@@ -12,11 +12,12 @@ import { koffi } from './koffi.ts';
 /** A path or name: text, or raw bytes without the final NUL. */
 export type PathLike = string | Uint8Array;
 
-/** Errors that mount(2) and file systems give, and that Node has no text for. */
-const OTHERS: Readonly<Record<number, readonly [code: string, text: string]>> = {
+/** Errors that mount(2) and file systems give, and that Node has no text for, or a misleading one. */
+const OWN: Readonly<Record<number, readonly [code: string, text: string]>> = {
   15: ['ENOTBLK', 'block device required'],
   37: ['ENOLCK', 'no locks available'],
   74: ['EBADMSG', 'bad message'],
+  95: ['EOPNOTSUPP', 'operation not supported'],
   116: ['ESTALE', 'stale file handle'],
   117: ['EUCLEAN', 'structure needs cleaning'],
   122: ['EDQUOT', 'disk quota exceeded'],
@@ -31,7 +32,7 @@ export class SystemCallError extends Error {
   readonly syscall: string;
 
   constructor(syscall: string, errno: number, subject?: string) {
-    const [code, text] = getSystemErrorMap().get(-errno) ?? OTHERS[errno] ?? [`E${errno}`, 'unknown error'];
+    const [code, text] = OWN[errno] ?? getSystemErrorMap().get(-errno) ?? [`E${errno}`, 'unknown error'];
     super(`${syscall}${subject === undefined ? '' : ` ${subject}`}: ${code}, ${text}`);
     this.code = code;
     this.errno = errno;
@@ -43,7 +44,9 @@ export const errnos: typeof constants.errno = constants.errno;
 
 /** Whether an error, of Node or of this door, carries this errno name. */
 export function hasErrno(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' && codes.includes(error.code);
+  if (!(error instanceof Error && 'code' in error && typeof error.code === 'string')) return false;
+  // One number on Linux, and Node knows it by its other name.
+  return codes.includes(error.code === 'ENOTSUP' ? 'EOPNOTSUPP' : error.code);
 }
 
 // The process's own symbols: glibc's or musl's, whichever Node was linked with.
