@@ -1,11 +1,13 @@
 /** Finds out by doing: writes an image of one file where the store is, mounts it unseen, reads the file back. */
-import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TarEntry } from '../../src/archive/entry.ts';
 import { asTslayerError } from '../../src/errors.ts';
 import { hasErrno } from '../../src/sys/libc.ts';
+import { makeDirectories } from '../../src/sys/make-directories.ts';
 import { FsContext } from '../../src/sys/mount-api.ts';
 import type { Probe } from '../driver.ts';
+import { whyNoUpper } from '../overlay/upper.ts';
 import { canReadDirectly } from './direct-io.ts';
 import { ErofsSink } from './sink.ts';
 
@@ -17,7 +19,7 @@ const CONTENT = Buffer.from('mounted');
 export async function probeErofs(directory: string): Promise<Probe> {
   let directio = false;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(directory, 0o700);
     const temporary = mkdtempSync(join(directory, '.probe-'));
     try {
       const image = join(temporary, 'image');
@@ -30,6 +32,9 @@ export async function probeErofs(directory: string): Promise<Probe> {
   } catch (error) {
     return { available: false, reason: reasonOf(error), features: {} };
   }
+  // Snapshots are upper directories of overlays, beside the images.
+  const problem = whyNoUpper(directory);
+  if (problem !== undefined) return { available: false, reason: problem, features: {} };
   return { available: true, reason: 'the kernel mounts EROFS from files', features: { directio } };
 }
 
@@ -88,6 +93,7 @@ function reasonOf(error: unknown): string {
   if (hasErrno(error, 'ENODEV')) return 'the kernel has no EROFS (CONFIG_EROFS_FS)';
   if (hasErrno(error, 'ENOTBLK')) return NO_FILES;
   if (hasErrno(error, 'EPERM', 'EACCES')) return 'mounting needs root';
+  if (hasErrno(error, 'EROFS')) return 'the store lies on a read-only file system';
   if (hasErrno(error, 'ENOSYS')) return 'the kernel lacks fsopen(2) (Linux 5.2)';
   return asTslayerError(error).message;
 }

@@ -29,8 +29,9 @@ import type {
   StorageDriver,
   Usage,
 } from '../driver.ts';
+import { inUserNamespace } from '../overlay/upper.ts';
 import { DIFF, emptyDirectories, mountsOf, type OverlayContext, WORK } from './mounts.ts';
-import { inUserNamespace, probeOverlay } from './probe.ts';
+import { probeOverlay } from './probe.ts';
 
 class OverlayDriver implements StorageDriver {
   readonly name = 'overlayfs';

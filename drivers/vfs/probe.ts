@@ -1,29 +1,33 @@
 /** Whether this user may make any file of a layer, and how cheap copies are here. */
-import { closeSync, mkdirSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { asTslayerError } from '../../src/errors.ts';
 import { mknod, reflink, S_IFCHR } from '../../src/sys/files.ts';
 import { hasErrno } from '../../src/sys/libc.ts';
+import { makeDirectories } from '../../src/sys/make-directories.ts';
 import { setXattr } from '../../src/sys/xattr.ts';
 import type { Probe } from '../driver.ts';
 
 export async function probeVfs(directory: string): Promise<Probe> {
   let temporary: string | undefined;
   try {
-    mkdirSync(directory, { recursive: true, mode: 0o700 });
+    makeDirectories(directory, 0o700);
     temporary = mkdtempSync(join(directory, '.probe-'));
     mknod(join(temporary, 'device'), S_IFCHR | 0o600, 0x103n);
     const features = { reflink: clones(temporary), xattrs: holdsXattrs(temporary) };
     const how = features.reflink ? 'copies share their blocks here' : 'each snapshot is a full copy here';
     return { available: true, reason: how, features };
   } catch (error) {
-    const reason = hasErrno(error, 'EPERM', 'EACCES')
-      ? 'making device nodes needs root'
-      : asTslayerError(error).message;
-    return { available: false, reason, features: {} };
+    return { available: false, reason: reasonOf(error), features: {} };
   } finally {
     if (temporary !== undefined) rmSync(temporary, { recursive: true, force: true });
   }
+}
+
+function reasonOf(error: unknown): string {
+  if (hasErrno(error, 'EPERM', 'EACCES')) return 'making device nodes needs root';
+  if (hasErrno(error, 'EROFS')) return 'the store lies on a read-only file system';
+  return asTslayerError(error).message;
 }
 
 function clones(directory: string): boolean {

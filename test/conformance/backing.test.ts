@@ -1,10 +1,11 @@
 /** The built-in drivers on other file systems than the machine's own, and those that they refuse. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, statfsSync } from 'node:fs';
+import { mkdirSync, readdirSync, statfsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { conformance } from '../../drivers/conformance/index.ts';
+import { driver as erofs } from '../../drivers/erofs/index.ts';
 import { driver as overlayfs } from '../../drivers/overlayfs/index.ts';
 import { driver as vfs } from '../../drivers/vfs/index.ts';
 import { performMounts } from '../../src/mounts/perform.ts';
@@ -71,6 +72,32 @@ describe('overlayfs refuses', { skip: missing(root, kernelFs('overlay')) }, () =
       assert.match(probe.reason, /lies on overlayfs/);
     } finally {
       detachBelow(directory.path);
+    }
+  });
+
+  for (const [name, driver] of Object.entries({ overlayfs, erofs })) {
+    test(`a file system that stores no attributes, as a place for ${name}`, async () => {
+      using directory = tempDir('ramfs');
+      const target = join(directory.path, 'ramfs');
+      mkdirSync(target);
+      execFileSync('mount', ['-t', 'ramfs', 'ramfs', target]);
+      try {
+        const probe = await driver.probe(join(target, 'store'));
+        assert.equal(probe.available, false);
+        assert.match(probe.reason, /no extended attributes/);
+        assert.deepEqual(readdirSync(join(target, 'store')), []);
+      } finally {
+        execFileSync('umount', [target]);
+      }
+    });
+  }
+
+  test('a file system that is mounted read-only, as every driver does', { skip: cannotLoop('ext4') }, async () => {
+    using disk = loopFs('ext4', 64);
+    execFileSync('mount', ['-o', 'remount,ro', disk.path]);
+    for (const driver of [overlayfs, erofs, vfs]) {
+      const { available, reason } = await driver.probe(join(disk.path, 'store/layers'));
+      assert.deepEqual([available, reason], [false, 'the store lies on a read-only file system'], driver.name);
     }
   });
 
