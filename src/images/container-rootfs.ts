@@ -59,7 +59,9 @@ export async function prepareRootfs(
     metadata.images.touch(image.name, Date.now());
   };
   const labels = { image: image.name, container: request.name };
-  await snapshots.create(key, chain, { kind: 'active', manifest: image.manifest, labels, alongside: record });
+  const { manifest } = image;
+  const durable = request.mounts?.ephemeral !== true;
+  await snapshots.create(key, chain, { kind: 'active', manifest, labels, alongside: record, durable });
   const mounts = await snapshots.mounts(key, request.mounts);
   return { row, mounts, config, image: shortName(image.name) };
 }

@@ -185,7 +185,8 @@ async function prepareSnapshot(
   if (found === undefined) {
     // Together: a snapshot that no mount tells of would be found by nobody.
     const alongside = () => metadata.mounts.put(row);
-    await snapshots.create(name, chain, { kind, manifest: image.manifest, labels: { image: image.name }, alongside });
+    const labels = { image: image.name };
+    await snapshots.create(name, chain, { kind, manifest: image.manifest, labels, alongside, durable: true });
     return true;
   }
   const mount = metadata.mounts.get(name);

@@ -19,6 +19,8 @@ export interface CreateOptions {
   readonly manifest?: Digest;
   /** Runs in the transaction that puts the row: what uses the snapshot is recorded with it, or neither is. */
   readonly alongside?: () => void;
+  /** The row outlives a power loss, and with it what is written and synced there. Default false. */
+  readonly durable?: boolean;
 }
 
 export interface DriverSnapshotsOptions {
@@ -87,16 +89,17 @@ export class DriverSnapshots implements SnapshotStore {
       labels: options.labels ?? {},
       createdAt: Date.now(),
     };
+    const record = () => {
+      this.#requireFree(key);
+      this.#layers.requireCurrent(driver);
+      this.#requireParent(parent);
+      this.#requireManifest(row.manifest);
+      this.#metadata.snapshots.put(row);
+      options.alongside?.();
+      if (id !== null) this.#metadata.garbage.delete('snapshot', id);
+    };
     try {
-      this.#metadata.transaction(() => {
-        this.#requireFree(key);
-        this.#layers.requireCurrent(driver);
-        this.#requireParent(parent);
-        this.#requireManifest(row.manifest);
-        this.#metadata.snapshots.put(row);
-        options.alongside?.();
-        if (id !== null) this.#metadata.garbage.delete('snapshot', id);
-      });
+      this.#metadata.transaction(record, { durable: options.durable ?? false });
     } catch (error) {
       if (id !== null) await this.#layers.discard('snapshot', id);
       throw error;
