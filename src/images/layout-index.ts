@@ -7,6 +7,7 @@
  * that tools which follow every reference find no hole.
  */
 import { closeSync, fdatasyncSync, openSync, renameSync, writeSync } from 'node:fs';
+import { syncDirectory } from '../blobs/directory-sync.ts';
 import { holdLock } from '../layers/locks.ts';
 import type { Digest } from '../oci/digest.ts';
 import { OCI_INDEX } from '../oci/media-types.ts';
@@ -51,7 +52,7 @@ export async function publishNames(context: StoreContext): Promise<void> {
     generation: metadata.settings.counter('images'),
     rows: metadata.database.all<EntryRow>(ENTRIES),
   }));
-  replaceIndex(context, render(rows));
+  await replaceIndex(context, render(rows));
   metadata.transaction(() => metadata.settings.setCounter('layout', generation));
 }
 
@@ -74,7 +75,7 @@ function asEntry(row: EntryRow): object {
   return { mediaType, digest, size, ...platform, annotations: { [REF_NAME]: row.name } };
 }
 
-function replaceIndex({ paths, config }: StoreContext, text: string): void {
+async function replaceIndex({ paths, config }: StoreContext, text: string): Promise<void> {
   // One name is enough: whoever writes it holds the lock.
   const temporary = `${paths.tmp}/index.json`;
   const fd = openSync(temporary, 'w', 0o600);
@@ -85,4 +86,6 @@ function replaceIndex({ paths, config }: StoreContext, text: string): void {
     closeSync(fd);
   }
   renameSync(temporary, paths.index);
+  // Before the database says that the file shows these names.
+  if (config.durability === 'layer') await syncDirectory(paths.root);
 }
