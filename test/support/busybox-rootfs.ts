@@ -22,3 +22,11 @@ export function makeBusyboxRootfs(directory: string): void {
   writeFileSync(join(directory, 'etc/passwd'), PASSWD);
   writeFileSync(join(directory, 'etc/group'), GROUP);
 }
+
+/** The same as a tar below `directory`; its path. */
+export function makeBusyboxTar(directory: string): string {
+  const [rootfs, tar] = [join(directory, 'system'), join(directory, 'system.tar')];
+  makeBusyboxRootfs(rootfs);
+  execFileSync('tar', ['-C', rootfs, '-cf', tar, '.']);
+  return tar;
+}

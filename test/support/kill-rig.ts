@@ -43,7 +43,7 @@ const SAMPLE = 2;
 const LIVE: readonly Step[0][] = ['mount', 'run', 'damage'];
 
 /** Every point, or as many as a quick run has time for, spread over all kinds. */
-function chosen(points: readonly KillPoint[]): readonly KillPoint[] {
+export function chosen(points: readonly KillPoint[]): readonly KillPoint[] {
   if (process.env.TSLAYER_KILL_POINTS === 'all') return points;
   const stride = Math.max(1, points.length / SAMPLE);
   const start = Math.random() * stride;

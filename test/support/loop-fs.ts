@@ -1,6 +1,6 @@
 /** A file system of a kind that the machine's own disk may not have, in a file. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { detachBelow, unmount } from '../../src/mounts/unmount.ts';
@@ -22,8 +22,10 @@ export function cannotLoop(type: LoopType): string | undefined {
 export interface LoopFs extends Disposable {
   /** Where it is mounted. */
   readonly path: string;
-  /** The disk, as it would be found after a power cut: without what is still in memory. */
+  /** The disk, without what is still in memory. */
   readonly image: string;
+  /** The machine loses its power and comes back: the same place, with what the disk had at this moment. */
+  losePower(): void;
 }
 
 /** The image is sparse: `size` costs what is written. `mkfs` adds options, as `-n ftype=0`. */
@@ -39,19 +41,28 @@ export function loopFs(type: LoopType, sizeMiB = 2048, mkfs: readonly string[] =
   return mounted(directory, image, path, type, make);
 }
 
-/** A copy of a disk as it is at this moment, mounted: what a power cut now would leave. */
+/** A copy of a disk as it is at this moment, mounted. */
 export function loopCopy(type: LoopType, disk: string): LoopFs {
   const directory = mkdtempSync(join(tmpdir(), `tslayer-${type}-`));
   const [image, path] = [join(directory, 'image'), join(directory, 'mnt')];
-  return mounted(directory, image, path, type, () => execFileSync('cp', ['--sparse=always', disk, image]));
+  return mounted(directory, image, path, type, () => copyDisk(disk, image));
+}
+
+function copyDisk(from: string, to: string): void {
+  execFileSync('cp', ['--sparse=always', from, to]);
 }
 
 function mounted(directory: string, image: string, path: string, type: LoopType, make: () => void): LoopFs {
+  // mount(8) finds a free loop device, which goes with the mount.
+  const attach = () => execFileSync('mount', ['-t', type, '-o', 'loop', image, path]);
+  const detach = () => {
+    detachBelow(path);
+    unmount(path);
+  };
   try {
     make();
     mkdirSync(path);
-    // mount(8) finds a free loop device, which goes with the mount.
-    execFileSync('mount', ['-t', type, '-o', 'loop', image, path]);
+    attach();
   } catch (error) {
     rmSync(directory, { recursive: true, force: true });
     throw error;
@@ -59,9 +70,15 @@ function mounted(directory: string, image: string, path: string, type: LoopType,
   return {
     path,
     image,
+    losePower() {
+      copyDisk(image, `${image}.now`);
+      // What this writes back goes into a file that nobody will see.
+      detach();
+      renameSync(`${image}.now`, image);
+      attach();
+    },
     [Symbol.dispose]() {
-      detachBelow(path);
-      unmount(path);
+      detach();
       rmSync(directory, { recursive: true, force: true });
     },
   };

@@ -24,6 +24,8 @@ export type Step =
   /** The program `true` in a container, which is removed at its end or has a name to be removed by. */
   | readonly ['run', string, string?]
   | readonly ['gc']
+  /** Has the store open until it is killed. */
+  | readonly ['idle']
   /** A blob, an unpacked layer and index.json are damaged. */
   | readonly ['damage']
   | readonly ['repair']
@@ -35,9 +37,11 @@ export interface ChaosOptions {
   /** To pull. */
   readonly images: readonly string[];
   /** A tar with the program `true`, to import and run. */
-  readonly system?: string | undefined;
+  readonly system: string;
   /** A registry that takes pushes. */
-  readonly registry?: string | undefined;
+  readonly registry: string;
+  /** Where archives are saved and loaded: a beginning of paths. */
+  readonly place: string;
 }
 
 export interface ChildTask {

@@ -1,6 +1,7 @@
 /** The steps that the store's tests take, in a process of their own or in the test's. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { removeContainer, sweepContainers } from '../../src/containers/remove.ts';
 import { runForeground } from '../../src/containers/run.ts';
 import { buildImage } from '../../src/images/build.ts';
@@ -44,7 +45,7 @@ const PERFORMERS: Performers = {
   gc: (context) => collectGarbage(context),
   mount: (context, [, image, name]) => mountImage(context, image, { name }),
   umount: (context, [, name]) => unmountImage(context, name),
-  write: (context, [, name, path, text]) => writeFileSync(join(targetOf(context, name), path), text),
+  write: (context, [, name, path, text]) => writeFileSync(join(targetOf(context, name), path), text, { flush: true }),
   commit: (context, [, name, image]) => commitSnapshot(context, name, parseReference(image), { epoch }),
   export: (context, [, name]) => drain(exportNamed(context, name)),
   import: (context, [, path, image]) => importTar(context, path, parseReference(image), { epoch }),
@@ -66,6 +67,7 @@ const PERFORMERS: Performers = {
   },
   push: (context, [, image, to]) => push(context, image, to),
   convert: async (context, [, driver]) => convertStore(context, await driverModule(driver)),
+  idle: () => delay(600_000),
   pin: (context, [, image, name]) => pinImage(context, image, name),
   unpin: (context, [, name]) => unpinImage(context, name),
   run: (context, [, image, name]) => run(context, image, name),

@@ -7,7 +7,7 @@ import { findImage } from '../../../src/images/find.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import { type RunningRegistry, serveRegistry } from '../../../src/serve/index.ts';
 import { detectArchive } from '../../../src/transports/open.ts';
-import { makeBusyboxRootfs } from '../../support/busybox-rootfs.ts';
+import { makeBusyboxTar } from '../../support/busybox-rootfs.ts';
 import { killScenes } from '../../support/kill-rig.ts';
 import { type LayoutRegistry, layoutRegistry } from '../../support/layout-registry.ts';
 import { addImage } from '../../support/memory-images.ts';
@@ -39,15 +39,13 @@ before(async () => {
   };
   registry.publish(Object.fromEntries(Object.entries(images).map(([name, { root }]) => [name, root])));
   [image = '', base = '', newBase = ''] = Object.keys(images).map((name) => `${registry.host}/${name}`);
-  [archive, system] = [`${directory.path}/app.tar`, `${directory.path}/system.tar`];
+  archive = `${directory.path}/app.tar`;
   const steps: Step[] = [
     ['pull', image, { unpack: false }],
     ['save', image, 'oci-archive', archive],
   ];
   await startStoreChild({ store: { root: `${directory.path}/store` }, steps }).result;
-  if (programPath('busybox') === undefined) return;
-  makeBusyboxRootfs(`${directory.path}/system`);
-  execFileSync('tar', ['-C', `${directory.path}/system`, '-cf', system, '.']);
+  if (programPath('busybox') !== undefined) system = makeBusyboxTar(directory.path);
 });
 
 after(async () => {

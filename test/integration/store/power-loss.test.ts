@@ -1,118 +1,155 @@
-/**
- * Power loss: the store lies on a file system of its own; a process is killed at a system call that writes, and what
- * is on the disk then, without what the kernel still holds in memory, is mounted as a machine would find it.
- */
+/** Power loss during every command that promises to be there afterwards, and just after it. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import { describe, test } from 'node:test';
-import { checkStore as fsck } from '../../../src/images/fsck/fsck.ts';
-import { findKillPoints, killAt } from '../../support/kill-points.ts';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before } from 'node:test';
+import { listMounts, mountImage } from '../../../src/images/mount.ts';
+import { listPins } from '../../../src/images/pins.ts';
+import type { OpenStore } from '../../../src/images/store.ts';
+import { makeBusyboxTar } from '../../support/busybox-rootfs.ts';
 import { type LayoutRegistry, layoutRegistry } from '../../support/layout-registry.ts';
-import { cannotLoop, loopCopy, loopFs } from '../../support/loop-fs.ts';
 import { addImage } from '../../support/memory-images.ts';
-import { kernel, program, requires } from '../../support/requires.ts';
+import { powerScenes } from '../../support/power-rig.ts';
+import { programPath } from '../../support/requires.ts';
 import { type Step, startStoreChild } from '../../support/run-store-child.ts';
-import { checkStore } from '../../support/store-check.ts';
-import { openTestStore, pullFrom } from '../../support/test-store.ts';
+import { type TempDir, tempDir } from '../../support/temp-dir.ts';
 
-const SAMPLE = process.env.TSLAYER_KILL_POINTS === 'all' ? Number.POSITIVE_INFINITY : 5;
-const SIZE_MIB = 64;
+let registry: LayoutRegistry;
+let directory: TempDir;
+let image: string;
+let other: string;
+/** An archive of `image`, and a tar of a system. */
+let archive: string;
+let system: string;
 
-async function publish(registry: LayoutRegistry): Promise<{ image: string; other: string }> {
+before(async () => {
+  directory = tempDir('power-loss');
+  registry = await layoutRegistry();
   const base = { 'etc/motd': 'hello'.repeat(1000) };
   const first = await addImage(registry.content, [base, { one: '1'.repeat(50_000) }]);
   const second = await addImage(registry.content, [base, { two: '2' }]);
   registry.publish({ 'app:1': first.root, 'app:2': second.root });
-  return { image: `${registry.host}/app:1`, other: `${registry.host}/app:2` };
-}
-
-interface Scene {
-  readonly driver: string;
-  readonly before: readonly Step[];
-  readonly step: Step;
-}
-
-function scenes({ image, other }: { image: string; other: string }): Readonly<Record<string, Scene>> {
-  return {
-    'a pull, erofs': { driver: 'erofs', before: [['pull', other]], step: ['pull', image] },
-    'a pull, overlayfs': { driver: 'overlayfs', before: [['pull', other]], step: ['pull', image] },
-    'an rmi, erofs': {
-      driver: 'erofs',
-      before: [
-        ['pull', other],
-        ['pull', image],
-      ],
-      step: ['rmi', image],
-    },
-    'a tag, erofs': { driver: 'erofs', before: [['pull', image]], step: ['tag', image, 'mine'] },
-  };
-}
-
-describe('power loss during', () => {
-  for (const [name, { driver }] of Object.entries(scenes({ image: '', other: '' }))) {
-    test(name, async (t) => {
-      if (!requires(t, () => cannotLoop('ext4'), program('strace'), kernel(6, 12))) return;
-      await using registry = await layoutRegistry();
-      const images = await publish(registry);
-      const { before, step } = scenes(images)[name] as Scene;
-      using prepared = loopFs('ext4', SIZE_MIB);
-      await startStoreChild({ store: { root: `${prepared.path}/store`, driver }, steps: before }).result;
-      execFileSync('sync', ['-f', prepared.path]);
-      const points = await onCopy(prepared.image, (path) =>
-        findKillPoints({ store: { root: `${path}/store`, driver }, steps: [step] }),
-      );
-      const stride = Math.max(1, points.length / SAMPLE);
-      for (let at = Math.random() * stride; at < points.length; at += stride) {
-        const point = points[Math.floor(at)]!;
-        try {
-          await loseWithPower(prepared.image, driver, step, point, images);
-        } catch (error) {
-          throw new Error(`power lost at ${point.call} ${point.nth}: ${error}`, { cause: error });
-        }
-      }
-    });
-  }
+  [image, other, archive] = [`${registry.host}/app:1`, `${registry.host}/app:2`, `${directory.path}/app.tar`];
+  const steps: Step[] = [
+    ['pull', image],
+    ['save', image, 'oci-archive', archive],
+  ];
+  await startStoreChild({ store: { root: `${directory.path}/store` }, steps }).result;
+  if (programPath('busybox') !== undefined) system = makeBusyboxTar(directory.path);
 });
 
-async function onCopy<T>(disk: string, work: (path: string) => Promise<T>): Promise<T> {
-  using copy = loopCopy('ext4', disk);
-  return await work(copy.path);
-}
-
-async function loseWithPower(
-  disk: string,
-  driver: string,
-  step: Step,
-  point: { call: string; nth: number },
-  { image, other }: { image: string; other: string },
-): Promise<void> {
-  using running = loopCopy('ext4', disk);
-  await killAt({ store: { root: `${running.path}/store`, driver }, steps: [step] }, point);
-  using found = loopCopy('ext4', running.image);
-  const at = { root: `${found.path}/store`, driver };
-  await using store = await openTestStore(at);
-  await checkStore(store, { resumable: true, leftovers: true });
-  const { problems } = await fsck(store);
-  // Files whose directory reached the disk before their row: known to nobody, in nobody's way.
-  assert.deepEqual(
-    problems.filter(({ kind }) => kind !== 'leftover'),
-    [],
-  );
-  for (const name of [image, other]) assert.equal((await pullFrom(store, name)).unpacked, true);
-  const repaired = await fsck(store, { repair: true });
-  assert.equal(repaired.clean, true);
-  await checkStore(store);
-}
-
-test('what a pull has said it did is there after a power loss', async (t) => {
-  if (!requires(t, () => cannotLoop('ext4'), kernel(6, 12))) return;
-  await using registry = await layoutRegistry();
-  const { image } = await publish(registry);
-  using running = loopFs('ext4', SIZE_MIB);
-  await startStoreChild({ store: { root: `${running.path}/store` }, steps: [['pull', image]] }).result;
-  using found = loopCopy('ext4', running.image);
-  await using store = await openTestStore({ root: `${found.path}/store` });
-  assert.equal((await pullFrom(store, image)).status, 'present');
-  await checkStore(store);
-  assert.deepEqual((await fsck(store)).problems, []);
+after(async () => {
+  await registry[Symbol.asyncDispose]();
+  directory[Symbol.dispose]();
 });
+
+const BOTH = (): readonly Step[] => [
+  ['pull', other],
+  ['pull', image],
+];
+
+const WRITTEN = (): readonly Step[] => [
+  ['pull', image],
+  ['mount', image, 'work'],
+  ['write', 'work', 'etc/motd', 'changed'],
+];
+
+function hasImage({ metadata }: OpenStore, name: string): void {
+  const found = metadata.images.list().some((row) => row.name === name || row.name.endsWith(`/${name}`));
+  assert.ok(found, `no ${name} among ${metadata.images.list().map((row) => row.name)}`);
+}
+
+async function readsChange(store: OpenStore): Promise<void> {
+  const [mount] = await listMounts(store);
+  const { target } = mount?.state === 'mounted' ? mount : await mountImage(store, image, { name: 'work' });
+  assert.equal(readFileSync(join(target, 'etc/motd'), 'utf8'), 'changed');
+}
+
+powerScenes('power loss while images come and go', [
+  ...['erofs', 'overlayfs'].map((driver) => ({
+    command: 'pull',
+    driver,
+    before: (): readonly Step[] => [['pull', other]],
+    steps: (): readonly Step[] => [['pull', image]],
+    reported: ({ metadata }: OpenStore) => assert.ok(metadata.images.get(image)?.unpacked),
+  })),
+  {
+    command: 'rmi',
+    before: BOTH,
+    steps: () => [['rmi', image]],
+    done: 'NOT_FOUND',
+    reported: ({ metadata }) => assert.equal(metadata.images.get(image), undefined),
+  },
+  {
+    command: 'tag',
+    before: BOTH,
+    steps: () => [['tag', image, 'mine']],
+    reported: (store) => hasImage(store, 'mine:latest'),
+  },
+  { command: 'load', before: BOTH, steps: () => [['load', archive]], reported: (store) => hasImage(store, 'app:1') },
+  {
+    command: 'import',
+    driver: 'overlayfs',
+    before: BOTH,
+    steps: () => [['import', system, 'made:1']],
+    reported: (store) => hasImage(store, 'made:1'),
+  },
+  {
+    command: 'commit',
+    before: WRITTEN,
+    steps: () => [['commit', 'work', 'made:1']],
+    reported: (store) => hasImage(store, 'made:1'),
+  },
+  {
+    command: 'squash',
+    before: BOTH,
+    steps: () => [['squash', image, 'made:1']],
+    reported: (store) => hasImage(store, 'made:1'),
+  },
+]);
+
+powerScenes('power loss while the store is used and kept in order', [
+  {
+    command: 'mount, and what was written and synced',
+    before: () => [['pull', image]],
+    steps: () => [
+      ['mount', image, 'work'],
+      ['write', 'work', 'etc/motd', 'changed'],
+    ],
+    done: 'ALREADY_EXISTS',
+    reported: readsChange,
+  },
+  {
+    command: 'umount',
+    before: WRITTEN,
+    steps: () => [['umount', 'work']],
+    done: 'NOT_FOUND',
+    reported: ({ metadata }) => assert.equal(metadata.snapshots.get('work'), undefined),
+  },
+  {
+    command: 'pin',
+    before: () => [['pull', image]],
+    steps: () => [['pin', image, 'kept']],
+    done: 'ALREADY_EXISTS',
+    reported: (store) => assert.equal(listPins(store).length, 1),
+  },
+  {
+    command: 'gc',
+    before: () => [...BOTH(), ['pin', image, 'x'], ['rmi', image], ['unpin', 'x']],
+    steps: () => [['gc']],
+    reported: ({ metadata }) => assert.equal(metadata.layers.list().length, 2),
+  },
+  {
+    command: 'fsck --repair',
+    before: () => [['pull', image], ['damage']],
+    steps: () => [['repair']],
+    known: ['blob', 'layer', 'layout', 'image'],
+    reported: ({ metadata }) => assert.ok(metadata.images.get(image)?.unpacked),
+  },
+  {
+    command: 'convert to overlayfs',
+    before: BOTH,
+    steps: () => [['convert', 'overlayfs']],
+    reported: (store) => assert.equal(store.driverName, 'overlayfs'),
+  },
+]);
