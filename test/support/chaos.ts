@@ -5,33 +5,40 @@ import type { ChaosOptions, Step } from './run-store-child.ts';
 /** What others may do to one: take the image away, hold it, be first. Everything else is a mistake of ours. */
 const EXPECTED: readonly ErrorCode[] = ['IN_USE', 'NOT_FOUND', 'ALREADY_EXISTS'];
 
-/** How often each step ended how: `pull done`, `rmi IN_USE`. */
+/**
+ * Every kind of step once, in random order, and again until the time is over. How often each ended how: `pull done`,
+ * `rmi IN_USE`.
+ */
 export async function chaos(
   options: ChaosOptions,
   perform: (step: Step) => Promise<unknown>,
 ): Promise<Readonly<Record<string, number>>> {
   const end = Date.now() + options.milliseconds;
   const counts: Record<string, number> = {};
-  while (Date.now() < end) {
-    const step = pick(stepsOf(options));
-    const outcome = await perform(step).then(
-      () => 'done',
-      (error: unknown) => {
-        if (isTslayerError(error) && EXPECTED.includes(error.code)) return error.code;
-        throw new Error(`${JSON.stringify(step)} failed`, { cause: error });
-      },
-    );
-    const key = `${step[0]} ${outcome}`;
-    counts[key] = (counts[key] ?? 0) + 1;
-  }
+  do {
+    for (const step of shuffled(stepsOf(options))) {
+      const key = `${step[0]} ${await outcomeOf(step, perform)}`;
+      counts[key] = (counts[key] ?? 0) + 1;
+    }
+  } while (Date.now() < end);
   return counts;
 }
 
-function stepsOf({ images, system, registry }: ChaosOptions): Step[] {
+async function outcomeOf(step: Step, perform: (step: Step) => Promise<unknown>): Promise<'done' | ErrorCode> {
+  try {
+    await perform(step);
+    return 'done';
+  } catch (error) {
+    if (isTslayerError(error) && EXPECTED.includes(error.code)) return error.code;
+    throw new Error(`${JSON.stringify(step)} failed`, { cause: error });
+  }
+}
+
+function stepsOf({ images, system, registry, place }: ChaosOptions): Step[] {
   const image = pick(images);
   const number = Math.floor(Math.random() * 4);
   const [mount, tag, made] = [`mount-${number}`, `tagged-${number}`, `made-${number}`];
-  const steps: Step[] = [
+  return [
     ['pull', image],
     ['pull', image, { unpack: false }],
     ['rmi', image],
@@ -45,11 +52,22 @@ function stepsOf({ images, system, registry }: ChaosOptions): Step[] {
     ['mount', made, mount],
     ['squash', image, made],
     ['rmi', made],
+    ['push', made, `${registry}/${made}`],
+    ['push', image, `${registry}/${made}`],
+    ['import', system, 'system'],
+    ['run', 'system'],
+    ['run', 'system'],
+    ['rmi', 'system'],
+    ['save', image, 'oci-archive', `${place}-${number}.tar`],
+    ['load', `${place}-${number}.tar`],
   ];
-  if (registry !== undefined) steps.push(['push', made, `${registry}/${made}`], ['push', image, `${registry}/${made}`]);
-  if (system !== undefined)
-    steps.push(['import', system, 'system'], ['run', 'system'], ['run', 'system'], ['rmi', 'system']);
-  return steps;
+}
+
+function shuffled<T>(items: readonly T[]): T[] {
+  return items
+    .map((item) => ({ item, order: Math.random() }))
+    .sort((a, b) => a.order - b.order)
+    .map(({ item }) => item);
 }
 
 function pick<T>(items: readonly T[]): T {
