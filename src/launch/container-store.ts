@@ -111,7 +111,7 @@ export class ContainerStore {
     return this.ids()
       .map((id) => this.read(id))
       .filter((record) => record !== undefined)
-      .toSorted((a, b) => a.createdAt.localeCompare(b.createdAt));
+      .toSorted(byAge);
   }
 
   ids(): string[] {
@@ -129,6 +129,8 @@ export class ContainerStore {
 
   /** By name, id, or the beginning of one id. */
   find(name: string): ContainerRecord {
+    const known = ID.test(name) ? this.read(name) : undefined;
+    if (known) return known;
     const all = this.list();
     const exact = all.find(({ spec }) => spec.name === name || spec.id === name);
     if (exact) return exact;
@@ -186,6 +188,12 @@ export interface ContainerPaths {
   readonly files: string;
   readonly log: string;
   readonly attach: string;
+}
+
+/** Not by localeCompare, whose first call in a process takes as long as starting a container. */
+function byAge(a: ContainerRecord, b: ContainerRecord): number {
+  if (a.createdAt === b.createdAt) return 0;
+  return a.createdAt < b.createdAt ? -1 : 1;
 }
 
 /** hosts, hostname and resolv.conf, for the container's root to own and change as anywhere else. */
