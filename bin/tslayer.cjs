@@ -16,7 +16,6 @@
 const { existsSync, readFileSync } = require('fs');
 const nodeModule = require('module');
 const { join } = require('path');
-const { pathToFileURL } = require('url');
 /* biome-ignore-end lint/style/useNodejsImportProtocol: see above */
 
 const NEEDED = [22, 15];
@@ -30,27 +29,37 @@ function packageVersion() {
   return JSON.parse(readFileSync(join(__dirname, '../package.json'), 'utf8')).version;
 }
 
+/** Root of a user namespace, as for an ordinary user's containers, is not the one that /var belongs to. */
+function isMachineRoot() {
+  const uid = process.getuid ? process.getuid() : -1;
+  if (uid !== 0) return false;
+  try {
+    return /^ *0 +0 +4294967295\n$/.test(readFileSync('/proc/self/uid_map', 'latin1'));
+  } catch (_) {
+    return true;
+  }
+}
+
 /**
  * Compiled code is cached between runs, but never in the shared temporary directory that Node would take: what lies
  * there could have been planted by another user, and it is run.
  */
 function cacheDirectory() {
-  if (process.getuid && process.getuid() === 0) return '/var/cache/tslayer/node';
+  if (isMachineRoot()) return '/var/cache/tslayer/node';
   const base = process.env.XDG_CACHE_HOME || (process.env.HOME && join(process.env.HOME, '.cache'));
   return base && join(base, 'tslayer', 'node');
 }
 
 function start() {
-  const directory = cacheDirectory();
-  if (nodeModule.enableCompileCache && !process.env.NODE_COMPILE_CACHE && directory) {
-    nodeModule.enableCompileCache(directory);
-  }
-  const built = join(__dirname, '../dist/src-cli-main.js');
+  const directory = process.env.NODE_DISABLE_COMPILE_CACHE ? undefined : cacheDirectory();
+  if (directory && !process.env.NODE_COMPILE_CACHE) nodeModule.enableCompileCache(directory);
+  const built = join(__dirname, '../dist/src-cli-main.cjs');
   if (!existsSync(built)) {
     process.stderr.write('tslayer: this copy was not built\nhint: run npm run build in its directory\n');
     process.exit(1);
   }
-  import(pathToFileURL(built).href).then((main) => main.runProcess(process.argv.slice(2)));
+  const argv = process.argv.slice(2);
+  require('./program.cjs').loadProgram(built, argv, directory).runProcess(argv);
 }
 
 if (nodeIsTooOld()) {

@@ -184,7 +184,7 @@ function executable(): string {
 }
 
 function tslayer(driver: string, durability: 'layer' | 'none'): Subject {
-  const built = join(PROJECT, 'dist/src-cli-main.js');
+  const built = join(PROJECT, 'dist/src-cli-main.cjs');
   return {
     name: `tslayer ${driver}${durability === 'layer' ? ', synced' : ''}`,
     missing: () => (existsSync(built) ? undefined : 'not built: run npm run build'),

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { createRequire, findPackageJSON } from 'node:module';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { TslayerError } from '../../src/errors.ts';
 
 const PACKAGE = /^((?:@[a-z0-9._~-]+\/)?[a-z0-9._~-]+)(\/.+)?$/;
@@ -33,13 +33,14 @@ function locatePackage(specifier: string, from: string): string | undefined {
     const what = JSON.stringify(specifier);
     throw new TslayerError('INVALID_ARGUMENT', `${what} is neither a driver, a path nor a package`);
   }
-  const base = join(from, 'package.json');
-  try {
-    return pathToFileURL(createRequire(base).resolve(specifier)).href;
-  } catch {
-    // Not installed there, or for `import` alone.
-  }
-  return importedFrom(base, name, `.${within ?? ''}`) ?? besideUs(specifier);
+  const near = (file: string): string | undefined =>
+    requiredFrom(file, specifier) ?? importedFrom(file, name, `.${within ?? ''}`);
+  return near(join(from, 'package.json')) ?? near(fileURLToPath(import.meta.url));
+}
+
+/** As require() would from there; undefined for what is not installed there, or for `import` alone. */
+function requiredFrom(base: string, specifier: string): string | undefined {
+  return findOrNothing(() => pathToFileURL(createRequire(base).resolve(specifier)).href);
 }
 
 /** As import() would from there; import.meta.resolve() knows its own place alone. */
@@ -62,10 +63,6 @@ function targetOf(exports: unknown, subpath: string): string | undefined {
     if (found !== undefined) return found;
   }
   return undefined;
-}
-
-function besideUs(specifier: string): string | undefined {
-  return findOrNothing(() => import.meta.resolve(specifier));
 }
 
 function findOrNothing(find: () => string | undefined): string | undefined {

@@ -8,7 +8,9 @@ import { dirname, join, relative, resolve } from 'node:path';
 import { build } from 'esbuild';
 
 /** Programs: one file each. What they import dynamically lies in it too, and is evaluated when it is asked for. */
-const PROGRAMS = ['src/cli/main', 'src/launch/watcher', 'src/remove-at-end'];
+const PROGRAMS = ['src/launch/watcher', 'src/remove-at-end'];
+/** The one that users wait for: a script, whose compiled code bin/program.cjs keeps, as it could not a module's. */
+const MAIN = 'src/cli/main';
 
 /** What package.json exports. They share their chunks, and so do the modules that threads load by name. */
 const EXPORTS = {
@@ -125,11 +127,20 @@ const dependencies = {
   },
 };
 
-const BANNER = [
+const PROLOGUE = [
   'const __builtin = process.getBuiltinModule;',
-  "const __fromPackages = __builtin('node:module').createRequire(import.meta.url), require = __fromPackages;",
   // The global `performance` loads all of perf_hooks for a clock.
   'const __now = () => { const [s, ns] = process.hrtime(); return s * 1e3 + ns / 1e6; };',
+];
+const BANNER = [
+  ...PROLOGUE,
+  "const __fromPackages = __builtin('node:module').createRequire(import.meta.url), require = __fromPackages;",
+].join('\n');
+/** As a module would have it: strict, and with an address that others are found from. */
+const SCRIPT_BANNER = [
+  "'use strict';",
+  ...PROLOGUE,
+  "const __fromPackages = require, __address = __builtin('node:url').pathToFileURL(__filename).href;",
 ].join('\n');
 
 /** The licences of what was bundled travel with it. */
@@ -160,6 +171,14 @@ export async function bundle(root, outdir) {
   };
   const entry = (module) => [flat(module), `${module}.ts`];
   const shared = startedModules(root).filter((module) => !PROGRAMS.includes(module));
+  await build({
+    ...options,
+    entryPoints: Object.fromEntries([entry(MAIN)]),
+    format: 'cjs',
+    outExtension: { '.js': '.cjs' },
+    banner: { js: SCRIPT_BANNER },
+    define: { ...options.define, 'import.meta.url': '__address' },
+  });
   await build({ ...options, entryPoints: Object.fromEntries(PROGRAMS.map(entry)) });
   // Apart: chunks are what entries have in common, and the fewer entries, the fewer files a thread has to read.
   for (const [group, entryPoints] of [

@@ -1,0 +1,99 @@
+/** Compiled code that is kept between runs: it saves time, and must never change what is run. */
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { globSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { describe, test } from 'node:test';
+import { type TempDir, tempDir } from '../support/temp-dir.ts';
+
+const LOADER = join(import.meta.dirname, '../../bin/program.cjs');
+
+/** A program that prints a word and ends with a status, run as the command line would be. */
+class Program implements Disposable {
+  readonly #directory: TempDir = tempDir('program');
+  readonly file: string = join(this.#directory.path, 'main.cjs');
+  readonly cache: string = join(this.#directory.path, 'cache');
+
+  is(word: string, status: number = 0): void {
+    writeFileSync(this.file, `exports.main = () => { console.log('${word}'); process.exitCode = ${status}; };\n`);
+  }
+
+  run(...argv: string[]): string {
+    const script = `require(${JSON.stringify(LOADER)}).loadProgram(...${JSON.stringify([this.file, argv, this.cache])}).main()`;
+    const { stdout, stderr } = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
+    assert.equal(stderr, '');
+    return stdout.trim();
+  }
+
+  saved(): string[] {
+    return globSync(join(this.cache, 'code/*/*'));
+  }
+
+  [Symbol.dispose](): void {
+    this.#directory[Symbol.dispose]();
+  }
+}
+
+describe('kept code', () => {
+  test('is that of the command, whatever options stand before it, and is taken the next time', () => {
+    using program = new Program();
+    program.is('one');
+    assert.equal(program.run('--root', '/store', '--json', 'images', 'x'), 'one');
+    const [file = '', ...others] = program.saved();
+    assert.match(file, /\/images$/);
+    assert.deepEqual(others, []);
+    const { mtimeMs, mode } = statSync(file);
+    assert.equal(mode & 0o077, 0);
+    assert.equal(program.run('images'), 'one');
+    assert.equal(statSync(file).mtimeMs, mtimeMs);
+    program.run('pull');
+    assert.equal(program.saved().length, 2);
+  });
+
+  test('is never that of another program of the same length', () => {
+    using program = new Program();
+    program.is('one');
+    program.run('images');
+    program.is('two');
+    assert.equal(program.run('images'), 'two');
+  });
+
+  test('of another version, or cut short, is replaced', () => {
+    using program = new Program();
+    program.is('one');
+    program.run('images');
+    const [file = ''] = program.saved();
+    const whole = readFileSync(file);
+    for (const damaged of [Buffer.alloc(0), Buffer.alloc(whole.length), whole.subarray(0, whole.length / 2)]) {
+      writeFileSync(file, damaged);
+      assert.equal(program.run('images'), 'one');
+      assert.equal(statSync(file).size, whole.length);
+    }
+  });
+
+  test('is not made of a run that failed, nor of words that are no command, nor where it cannot be written', () => {
+    using program = new Program();
+    program.is('one', 3);
+    program.run('images');
+    program.is('one');
+    program.run('../../evil');
+    program.run('--version');
+    assert.deepEqual(program.saved(), []);
+    writeFileSync(program.cache, 'no directory');
+    assert.equal(program.run('images'), 'one');
+  });
+
+  test('of builds that are long gone goes when there is a new one', () => {
+    using program = new Program();
+    program.is('one');
+    program.run('images');
+    const [old = ''] = program.saved();
+    const longAgo = new Date(Date.now() - 40 * 86_400_000);
+    utimesSync(dirname(old), longAgo, longAgo);
+    program.is('another');
+    program.run('images');
+    const [left = '', ...more] = program.saved();
+    assert.notEqual(left, old);
+    assert.deepEqual(more, []);
+  });
+});
