@@ -11,6 +11,7 @@ import { promisify } from 'node:util';
 import { asTslayerError, isTslayerError, TslayerError, throwIfAborted } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf } from '../oci/digest.ts';
+import { startWriteback } from '../sys/files.ts';
 import type { FileLock } from '../sys/locks.ts';
 import type { BlobInfo, Ingest } from './blob-store.ts';
 import type { DirectorySync } from './directory-sync.ts';
@@ -19,6 +20,8 @@ import { requireSpace } from './space.ts';
 const READ_BYTES = 1024 * 1024;
 /** Free space is looked at again after so many bytes. */
 const SPACE_INTERVAL = 32 * 1024 * 1024;
+/** Bytes that are handed to the disk at a time. */
+const WRITE_BACK = 8 * 1024 * 1024;
 const sync = promisify(fdatasync);
 
 export interface FileIngestOptions {
@@ -38,6 +41,7 @@ export class FileIngest implements Ingest {
   #hash: Hash;
   #written = 0;
   #checkedAt = 0;
+  #writtenBack = 0;
   #resumedAt = 0;
   #open = true;
 
@@ -78,7 +82,16 @@ export class FileIngest implements Ingest {
     this.#hash.update(chunk);
     this.#store(chunk);
     this.#written += chunk.length;
+    if (this.#directory) this.#writeBack();
     if (this.#written - this.#checkedAt >= SPACE_INTERVAL) this.#checkSpace();
+  }
+
+  /** The disk works while the blob comes, so that the wait at the end is short. */
+  #writeBack(): void {
+    const behind = this.#written - this.#writtenBack;
+    if (behind < WRITE_BACK) return;
+    startWriteback(this.#lock.fd, this.#writtenBack, behind);
+    this.#writtenBack = this.#written;
   }
 
   async *readPartial(): AsyncIterable<Uint8Array> {
@@ -94,6 +107,7 @@ export class FileIngest implements Ingest {
     this.#hash = createHash(algorithmOf(this.descriptor.digest));
     this.#written = 0;
     this.#checkedAt = 0;
+    this.#writtenBack = 0;
     this.#resumedAt = 0;
   }
 
