@@ -15,7 +15,7 @@ import { NameIndex } from './names.ts';
 import { placeOf } from './place.ts';
 import { type DirectoryView, printable, resolveParent } from './resolve.ts';
 import { SparseTable } from './sparse.ts';
-import { DEAD, DentryTable, DirectoryTable, IMPLICIT, InodeTable, OPAQUE, type TreeTables } from './tables.ts';
+import { DEAD, DentryTable, DirectoryTable, IMPLICIT, InodeTable, OPAQUE, put, type TreeTables } from './tables.ts';
 
 const { S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT } = constants;
 
@@ -236,9 +236,9 @@ export class LayerTree implements TreeTables {
     this.dataEnd = Math.max(this.dataEnd, entry.dataOffset + entry.storedSize);
     const { inodes } = this;
     const inode = inodes.add();
-    inodes.layout[inode] = placed.layout ?? LAYOUT_FLAT_PLAIN;
-    inodes.place[inode] = placed.place;
-    inodes.size[inode] = placed.size;
+    put(inodes.layout, inode, placed.layout ?? LAYOUT_FLAT_PLAIN);
+    put(inodes.place, inode, placed.place);
+    put(inodes.size, inode, placed.size);
     this.#setInode(inode, entry, placed.type);
     return inode;
   }
@@ -253,12 +253,12 @@ export class LayerTree implements TreeTables {
     checkIds(entry);
     // Linux knows no other mode of a link, whatever the tar says.
     inodes.mode[inode] = type | (type === S_IFLNK ? 0o777 : entry.mode & 0o7777);
-    inodes.uid[inode] = entry.uid;
-    inodes.gid[inode] = entry.gid;
-    inodes.seconds[inode] = entry.mtime.seconds;
-    inodes.nanoseconds[inode] = entry.mtime.nanoseconds;
+    put(inodes.uid, inode, entry.uid);
+    put(inodes.gid, inode, entry.gid);
+    put(inodes.seconds, inode, entry.mtime.seconds);
+    put(inodes.nanoseconds, inode, entry.mtime.nanoseconds);
     const { entries, refused } = encodeXattrs(entry.xattrs);
-    inodes.xattrs[inode] = entries.length === 0 ? 0 : this.#storeXattrs(entries);
+    put(inodes.xattrs, inode, entries.length === 0 ? 0 : this.#storeXattrs(entries));
     for (const name of refused)
       this.#warn(`${printable(entry.path)}: EROFS cannot hold the attribute ${printable(name)}`);
   }

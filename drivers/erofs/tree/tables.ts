@@ -2,26 +2,43 @@
  * The rows of a tree as columns of typed arrays: some 100 bytes an entry where objects take 660. A row is a number;
  * row 0 of each table is special and described there.
  */
+import { returnLargeBlocks } from '../../../src/sys/allocator.ts';
 import type { Arena } from './arena.ts';
 
 type Column = Uint8Array<ArrayBuffer> | Uint16Array<ArrayBuffer> | Uint32Array<ArrayBuffer> | Float64Array<ArrayBuffer>;
 
+/** Rows from which on memory matters: most layers have fewer. */
+const MANY = 1 << 16;
+
 /**
  * The column with more rows. The old memory is given back at once and not when the collector sees to it; new memory
- * costs nothing until it is written to.
+ * costs nothing until it is written to, so zeros are not copied.
  */
 export function widened<C extends Column>(column: C, rows: number): C {
   const grown = new (column.constructor as new (rows: number) => C)(rows);
-  grown.set(column as never);
+  for (let from = 0; from < column.length; from += STRETCH) {
+    const stretch = column.subarray(from, from + STRETCH);
+    if (stretch.some(isSet)) grown.set(stretch as never, from);
+  }
   column.buffer.transfer(0);
   return grown;
+}
+
+/** Rows that are copied together: many pages. */
+const STRETCH = 1 << 14;
+
+const isSet = (value: number): boolean => value !== 0;
+
+/** Leaves a zero alone where there is one: many columns are nothing but zeros, and take no memory then. */
+export function put(column: Column, row: number, value: number): void {
+  if (column[row] !== value) column[row] = value;
 }
 
 const FIRST = 256;
 
 /** Doubles while small; then by half, since some of what is asked for is touched. */
 export function nextCapacity(rows: number): number {
-  return rows < 1 << 16 ? rows * 2 : rows + (rows >> 1);
+  return rows < MANY ? rows * 2 : rows + (rows >> 1);
 }
 
 /** Inodes. Row 0 is the whiteout: a character device 0:0 that all whiteouts of the layer share. */
@@ -53,6 +70,7 @@ export class InodeTable {
 
   #grow(): void {
     const rows = nextCapacity(this.#capacity);
+    if (rows > MANY) returnLargeBlocks();
     this.#capacity = rows;
     this.mode = widened(this.mode, rows);
     this.uid = widened(this.uid, rows);
@@ -105,6 +123,7 @@ export class DentryTable {
   /** No more names come, and none is looked up: gives back what finding them took. */
   settle(): void {
     this.chain.buffer.transfer(0);
+    this.directory.buffer.transfer(0);
   }
 }
 
