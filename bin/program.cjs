@@ -68,10 +68,9 @@ exports.loadProgram = (file, argv, cache) => {
   const build = [process.version, process.arch, ino, size, Math.trunc(ctimeMs)].join('-');
   const saved = cache && command && join(cache, 'code', build, command);
   const cachedData = saved && readIfThere(saved);
-  const script = new vm.Script(`(function (exports, require, module, __filename) {${source}\n})`, {
+  const script = new vm.Script(`(function (exports, require, module, __filename, __import) {${source}\n})`, {
     filename: file,
     cachedData,
-    importModuleDynamically: vm.constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
   });
   if (saved && (cachedData === undefined || script.cachedDataRejected)) {
     process.on('exit', (status) => {
@@ -83,6 +82,8 @@ exports.loadProgram = (file, argv, cache) => {
     });
   }
   const program = { exports: {} };
-  script.runInThisContext().call(undefined, program.exports, createRequire(file), program, file);
+  // A script's own import() would be experimental, and say so.
+  const load = (specifier) => import(specifier);
+  script.runInThisContext().call(undefined, program.exports, createRequire(file), program, file, load);
   return program.exports;
 };

@@ -39,6 +39,8 @@ const INLINED = [
 
 const SOURCES = '{src,drivers,registry-client}/**/*.ts';
 const BY_NAME = /moduleUrl\('(\.[^']*)', import\.meta\.url\)/g;
+/** Not where it names a type. */
+const DYNAMIC_BUILTIN = /(?<!typeof )\bimport\('(node:[a-z_/]+)'\)(?!\.)/g;
 const BUILTIN = /^import (?!type\b)([^;'"]+?) from ['"](node:[a-z_/]+)['"];?$/gm;
 
 /**
@@ -67,18 +69,20 @@ function startedModules(root) {
  * commander imports whole modules for commands that are programs of their own: it gets them when it asks for them.
  */
 function withoutFacades(text, path) {
-  return text.replace(BUILTIN, (_, what, name) => {
-    const module = name === 'node:process' ? 'globalThis.process' : `__builtin('${name}')`;
-    if (what.startsWith('{')) {
-      const names = what.replace(/\btype \w+( as \w+)?,?/g, '').replaceAll('\n', ' ');
-      const isOurs = !path.includes('/node_modules/');
-      if (isOurs && WHEN_CALLED.includes(name))
-        return names.replace(/[{}]/g, '').split(',').map(whenCalled(module)).join('');
-      return `const ${names.replaceAll(' as ', ': ')} = ${module};`;
-    }
-    const isLazy = path.includes('/commander/') && name !== 'node:process';
-    return `const ${what.replace('* as ', '')} = ${isLazy ? `new Proxy({}, { get: (_, key) => ${module}[key] })` : module};`;
-  });
+  return text
+    .replace(BUILTIN, (_, what, name) => {
+      const module = name === 'node:process' ? 'globalThis.process' : `__builtin('${name}')`;
+      if (what.startsWith('{')) {
+        const names = what.replace(/\btype \w+( as \w+)?,?/g, '').replaceAll('\n', ' ');
+        const isOurs = !path.includes('/node_modules/');
+        if (isOurs && WHEN_CALLED.includes(name))
+          return names.replace(/[{}]/g, '').split(',').map(whenCalled(module)).join('');
+        return `const ${names.replaceAll(' as ', ': ')} = ${module};`;
+      }
+      const isLazy = path.includes('/commander/') && name !== 'node:process';
+      return `const ${what.replace('* as ', '')} = ${isLazy ? `new Proxy({}, { get: (_, key) => ${module}[key] })` : module};`;
+    })
+    .replace(DYNAMIC_BUILTIN, "Promise.resolve(__builtin('$1'))");
 }
 
 const whenCalled = (module) => (imported) => {
@@ -95,13 +99,23 @@ function withFlatNames(text, path, root) {
   });
 }
 
-const rewrite = (root) => ({
+/**
+ * A script's own import() is the experimental one of node:vm, and says so on standard error: what is neither bundled nor
+ * Node's is imported by whoever loads the script.
+ */
+function withGivenImport(text) {
+  return text.replace(/(?<=\bawait )import\((?!'\.)/g, '__import(');
+}
+
+const rewrite = (root, { isScript = false } = {}) => ({
   name: 'rewrite',
   setup(builder) {
     builder.onLoad({ filter: /\.(ts|m?js)$/ }, ({ path }) => {
       const text = readFileSync(path, 'utf8');
-      if (!text.includes("'node:") && !text.includes('"node:') && !text.includes('moduleUrl(')) return undefined;
-      const contents = withFlatNames(withoutFacades(text, path), path, root);
+      if (!text.includes("'node:") && !text.includes('"node:') && !/moduleUrl\(|await import\(/.test(text))
+        return undefined;
+      const here = withFlatNames(withoutFacades(text, path), path, root);
+      const contents = isScript ? withGivenImport(here) : here;
       return { contents, loader: path.endsWith('.ts') ? 'ts' : 'js' };
     });
   },
@@ -177,6 +191,7 @@ export async function bundle(root, outdir) {
     format: 'cjs',
     outExtension: { '.js': '.cjs' },
     banner: { js: SCRIPT_BANNER },
+    plugins: [rewrite(root, { isScript: true }), dependencies],
     define: { ...options.define, 'import.meta.url': '__address' },
   });
   await build({ ...options, entryPoints: Object.fromEntries(PROGRAMS.map(entry)) });

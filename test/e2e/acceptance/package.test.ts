@@ -89,8 +89,9 @@ test('it tells its version, and pulls, runs and removes', async (t) => {
   assert.equal(drivers.status, 0, drivers.stderr);
   if (!requires(t, root)) return;
   const name = `${server.host}/app:1`;
-  const pulled = await installed('pull', name);
-  assert.equal(pulled.status, 0, pulled.stderr);
+  const pulled = await installed('--quiet', 'pull', name);
+  // Nor has Node anything to say of how the build was made.
+  assert.deepEqual([pulled.status, pulled.stderr], [0, '']);
   const run = await installed('run', '--rm', name, 'sh', '-c', 'echo inside $$; exit 7');
   assert.deepEqual([run.status, run.stdout], [7, 'inside 1\n'], run.stderr);
   const removed = await installed('rmi', name);
