@@ -3,7 +3,7 @@ import type { EntryType, TarEntry, Xattr } from '../../src/archive/entry.ts';
 import { isReservedXattr } from '../../src/archive/tar/xattrs.ts';
 import { readlinkAt, type StatAt } from '../../src/sys/at.ts';
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from '../../src/sys/files.ts';
-import { getXattr, getXattrFd, listXattrs, listXattrsFd } from '../../src/sys/xattr.ts';
+import { getXattr, getXattrFd, listXattrsAt, listXattrsFd, procPath } from '../../src/sys/xattr.ts';
 
 /** A file as it is reached: by the directory that holds it, and for directories by its own descriptor. */
 export interface Located {
@@ -46,9 +46,9 @@ function isCarried(name: Buffer): boolean {
 
 /** Those that a layer carries, sorted by name. */
 export function xattrsOf({ fd, parentFd, name }: Located): Xattr[] {
-  const path = fd === -1 ? Buffer.concat([Buffer.from(`/proc/self/fd/${parentFd}/`), name]) : undefined;
-  const names = path === undefined ? listXattrsFd(fd) : listXattrs(path);
+  const names = fd === -1 ? listXattrsAt(parentFd, name) : listXattrsFd(fd);
   if (names.length === 0) return [];
+  const path = fd === -1 ? procPath(parentFd, name) : undefined;
   const carried = names.filter(isCarried).sort(Buffer.compare);
   return carried.flatMap((xattr) => {
     const value = path === undefined ? getXattrFd(fd, xattr) : getXattr(path, xattr);

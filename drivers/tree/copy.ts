@@ -37,7 +37,7 @@ import {
 } from '../../src/sys/bulk-at.ts';
 import { makedev, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from '../../src/sys/files.ts';
 import { closeFd, errnos, SystemCallError } from '../../src/sys/libc.ts';
-import { getXattr, listXattrs, setXattr } from '../../src/sys/xattr.ts';
+import { getXattr, listXattrsAt, procPath, setXattr } from '../../src/sys/xattr.ts';
 import { copyXattrs, FileCopier } from './copy-file.ts';
 import { openParent } from './open-parent.ts';
 
@@ -217,10 +217,9 @@ function* closing(source: number, rest: Generator<void, void>): Generator<void, 
 }
 
 function copyXattrsByName(sourceFd: number, targetFd: number, name: Uint8Array): void {
-  const [source, target] = [sourceFd, targetFd].map((fd) => Buffer.concat([Buffer.from(`/proc/self/fd/${fd}/`), name]));
-  for (const xattr of listXattrs(source!)) {
-    const value = getXattr(source!, xattr);
-    if (value !== undefined) setXattr(target!, xattr, value);
+  for (const xattr of listXattrsAt(sourceFd, name)) {
+    const value = getXattr(procPath(sourceFd, name), xattr);
+    if (value !== undefined) setXattr(procPath(targetFd, name), xattr, value);
   }
 }
 
