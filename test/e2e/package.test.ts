@@ -1,11 +1,15 @@
 /** What `npm publish` would put into the world: packed, installed without a compiler, and run. */
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { promisify } from 'node:util';
 import { tslayer } from '../support/cli.ts';
+import { cannotLoop, loopFs } from '../support/loop-fs.ts';
+import { tarOf } from '../support/memory-images.ts';
+import { requires } from '../support/requires.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
 const project = join(import.meta.dirname, '../..');
@@ -27,13 +31,18 @@ async function install(t: TestContext, args: readonly string[], cwd: string): Pr
   }
 }
 
-test('the packed package works where it is installed, as a program and as a library', async (t) => {
-  using dir = tempDir('package');
-  const { stdout: packed } = await run('npm', ['pack', '--json', '--pack-destination', dir.path], { cwd: project });
-  const [{ filename, files }] = JSON.parse(packed.slice(packed.indexOf('['))) as [
+/** Packs the project into `directory`; the tarball and what is in it. */
+async function pack(directory: string): Promise<{ tarball: string; paths: string[] }> {
+  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', directory], { cwd: project });
+  const [{ filename, files }] = JSON.parse(stdout.slice(stdout.indexOf('['))) as [
     { filename: string; files: { path: string }[] },
   ];
-  const paths = files.map(({ path }) => path);
+  return { tarball: join(directory, filename), paths: files.map(({ path }) => path) };
+}
+
+test('the packed package works where it is installed, as a program and as a library', async (t) => {
+  using dir = tempDir('package');
+  const { tarball, paths } = await pack(dir.path);
   for (const needed of ['LICENSE', 'README.md', 'dist/index.js', 'dist/types/src/index.d.ts']) {
     assert.ok(paths.includes(needed), `${needed} is missing`);
   }
@@ -43,7 +52,6 @@ test('the packed package works where it is installed, as a program and as a libr
   );
 
   const prefix = join(dir.path, 'prefix');
-  const tarball = join(dir.path, filename);
   if (!(await install(t, ['--global', '--prefix', prefix, tarball], dir.path))) return;
   const command: [string] = [join(prefix, 'bin/tslayer')];
   const { version } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as { version: string };
@@ -67,3 +75,51 @@ test('the packed package works where it is installed, as a program and as a libr
   const used = await tslayer([], { command: [process.execPath, join(nodeModules, 'use.mjs')], env });
   assert.equal(used.stdout, '[[],true,true]\n', used.stderr);
 });
+
+test('a driver that is a package of its own passes the installed suite, and makes a store by its name', async (t) => {
+  if (!requires(t, () => cannotLoop('btrfs'))) return;
+  using dir = tempDir('driver-package');
+  using disk = loopFs('btrfs');
+  const { tarball } = await pack(dir.path);
+  const author = join(dir.path, 'author');
+  const driver = join(author, 'tslayer-btrfs-driver');
+  mkdirSync(driver, { recursive: true });
+  await buildExample(driver);
+  writeFileSync(join(author, 'package.json'), '{"name":"author","private":true,"type":"module"}');
+  if (!(await install(t, [tarball, driver, '--install-links'], author))) return;
+
+  // Inside a test, `node --test` would report to this one.
+  const { NODE_TEST_CONTEXT: _, ...outer } = process.env;
+  const env = { ...outer, TMPDIR: disk.path };
+  const suite = join(author, 'conformance.test.js');
+  const call = `conformance('btrfs', { module: driver, maxLayers: Number.POSITIVE_INFINITY });`;
+  const imports = `import { conformance } from 'tslayer/drivers/conformance';\nimport { driver } from 'tslayer-btrfs-driver';`;
+  writeFileSync(suite, `${imports}\n${call}\n`);
+  const { stdout } = await run(process.execPath, ['--test', '--test-reporter=tap', suite], { cwd: author, env });
+  assert.match(stdout, /^# fail 0$/m);
+  assert.ok(Number(/^# pass (\d+)$/m.exec(stdout)?.[1]) > 80, stdout.slice(-300));
+
+  const command: [string, string] = [process.execPath, join(author, 'node_modules/tslayer/bin/tslayer.cjs')];
+  const store = ['--root', join(disk.path, 'store')];
+  const tar = join(dir.path, 'base.tar');
+  writeFileSync(tar, await tarOf({ 'etc/motd': 'hello' }));
+  const use = { command, cwd: author };
+  const made = await tslayer([...store, '--driver', 'tslayer-btrfs-driver', 'import', tar, 'base:1'], use);
+  assert.equal(made.status, 0, made.stderr);
+  const mounted = await tslayer([...store, 'mount', '--name', 'work', 'base:1'], use);
+  assert.equal(mounted.status, 0, mounted.stderr);
+  assert.equal(readFileSync(join(mounted.stdout.trim(), 'etc/motd'), 'utf8'), 'hello');
+  assert.equal((await tslayer([...store, 'umount', 'work'], use)).status, 0);
+});
+
+/** The example as its README says that one makes a package of it. */
+async function buildExample(directory: string): Promise<void> {
+  const example = join(project, 'examples/btrfs-driver');
+  for (const name of ['index', 'subvolumes']) {
+    const source = stripTypeScriptTypes(readFileSync(join(example, `${name}.ts`), 'utf8'));
+    writeFileSync(join(directory, `${name}.js`), source.replaceAll("./subvolumes.ts'", "./subvolumes.js'"));
+  }
+  const readme = readFileSync(join(example, 'README.md'), 'utf8');
+  const description = /```json\n(.*?)```/s.exec(readme)?.[1] ?? '';
+  writeFileSync(join(directory, 'package.json'), description);
+}
