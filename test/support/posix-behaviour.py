@@ -720,6 +720,219 @@ def working_directory():
     return as_user(0, inside)
 
 
+# descriptors of lower files, holes, offsets of directories
+
+
+@check
+def attributes_by_a_descriptor_opened_for_reading():
+    """The file is copied up by the first of these calls, below a descriptor of the lower one."""
+    fd = os.open('f', os.O_RDONLY)
+    os.fchmod(fd, 0o640)
+    os.fchown(fd, 3, 4)
+    os.utime(fd, ns=(5_000_000_001, 6_000_000_002))
+    os.setxattr(fd, 'user.by-fd', b'1')
+    found = os.stat('f')
+    return mode('f'), found.st_uid, found.st_gid, found.st_mtime_ns, os.getxattr('f', 'user.by-fd'), os.read(fd, 99)
+
+
+@check
+def write_through_a_descriptor_of_a_renamed_file():
+    fd = os.open('f', os.O_RDWR | os.O_APPEND)
+    os.rename('f', 'd/moved')
+    os.write(fd, b'+')
+    os.pwrite(fd, b'-', 0)
+    return read('d/moved'), tried(os.write, os.open('d/moved', os.O_RDONLY), b'x')
+
+
+@check
+def truncate_when_opened():
+    fd = os.open('big', os.O_RDWR | os.O_TRUNC)
+    size = os.fstat(fd).st_size
+    os.ftruncate(fd, 5)
+    return size, os.read(fd, 99), tried(os.ftruncate, os.open('f', os.O_RDONLY), 0)
+
+
+def fallocate(fd, how, offset, length):
+    if libc.fallocate(fd, how, ctypes.c_long(offset), ctypes.c_long(length)) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+@check
+def fallocate_modes():
+    keep, punch, zero, collapse, insert = 1, 2, 16, 8, 32
+    fd = os.open('big', os.O_RDWR)
+    answers = [
+        tried(fallocate, fd, keep, 0, 1 << 20),
+        tried(fallocate, fd, punch | keep, 4096, 8192),
+        tried(fallocate, fd, zero, 16384, 4096),
+        tried(fallocate, fd, punch, 0, 4096),
+        tried(fallocate, os.open('big', os.O_RDONLY), 0, 0, 4096),
+    ]
+    size = os.fstat(fd).st_size
+    return answers, size, os.pread(fd, 8192, 4096) == bytes(8192), os.pread(fd, 1, 4095), os.pread(fd, 1, 20480)
+
+
+@check
+def hole_in_a_lower_file():
+    """A hole is seen through the overlay before and after the copy-up, which may fill it but not change a byte."""
+    fd = os.open('big', os.O_RDWR)
+    fallocate(fd, 3, 8192, 4096)
+    return os.lseek(fd, 0, os.SEEK_HOLE) in (8192, 100_000), os.lseek(fd, 8192, os.SEEK_DATA) >= 8192, tried(
+        os.lseek, fd, 100_000, os.SEEK_DATA
+    )
+
+
+@check
+def direct_io():
+    fd = tried(os.open, 'big', os.O_RDONLY | os.O_DIRECT)
+    if isinstance(fd, str):
+        return fd
+    buffer = mmap.mmap(-1, 4096)
+    return os.readv(fd, [buffer]), buffer[:3], tried(os.readv, fd, [bytearray(7)]) in (7, 'EINVAL')
+
+
+@check
+def send_and_splice():
+    source = os.open('big', os.O_RDONLY)
+    target = os.open('sent', os.O_WRONLY | os.O_CREAT)
+    sent = os.sendfile(target, source, 0, 5000)
+    reader, writer = os.pipe()
+    spliced = os.splice(source, writer, 1000, offset_src=10)
+    return sent, os.stat('sent').st_size, spliced, len(os.read(reader, 4096))
+
+
+@check
+def listing_while_adding():
+    """Names that were there from the first to the last are seen exactly once."""
+    for at in range(300):
+        write(f'd/{at}', '')
+    seen = []
+    with os.scandir('d') as entries:
+        for at, entry in enumerate(entries):
+            seen.append(entry.name)
+            if at < 100:
+                write(f'd/more{at}', '')
+    old = [name for name in seen if name.isdigit() or name in ('a', 'b', 'sub')]
+    return len(old), len(set(old)), len(seen) == len(set(seen))
+
+
+@check
+def seeking_in_a_directory():
+    libc.opendir.restype = libc.readdir.restype = ctypes.c_void_p
+    libc.telldir.restype = ctypes.c_long
+    stream = ctypes.c_void_p(libc.opendir(b'd'))
+
+    def name():
+        entry = libc.readdir(stream)
+        return ctypes.string_at(entry + 19) if entry else None
+
+    first = name()
+    place = ctypes.c_long(libc.telldir(stream))
+    second = name()
+    while name():
+        pass
+    libc.seekdir(stream, place)
+    again = name()
+    libc.rewinddir(stream)
+    answer = again == second, name() == first
+    libc.closedir(stream)
+    return answer
+
+
+@check
+def links():
+    os.link('l', 'hard', follow_symlinks=False)
+    return (
+        os.lstat('hard').st_ino == os.lstat('l').st_ino,
+        os.readlink('hard'),
+        tried(os.link, 'd', 'x'),
+        tried(os.link, 'f', 'd/a'),
+        tried(os.link, 'nothing', 'x'),
+        tried(os.link, 'f', 'nowhere/x'),
+        os.stat('l').st_nlink,
+    )
+
+
+@check
+def unlink_one_of_two_lower_names():
+    os.unlink('h1')
+    return os.path.exists('h1'), read('h2')
+
+
+@check
+def exclusive_names_by_case_and_dots():
+    exclusive = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+    return (
+        isinstance(tried(os.open, 'F', exclusive), int),
+        isinstance(tried(os.open, '.wh.f', exclusive), int),
+        isinstance(tried(os.open, '.hidden', exclusive), int),
+        sorted(name for name in os.listdir('.') if name.startswith('.') or name == 'F'),
+        read('f'),
+    )
+
+
+@check
+def immutable_and_append_only():
+    def flags(path, value):
+        fd = os.open(path, os.O_RDONLY)
+        (others,) = struct.unpack('l', fcntl.ioctl(fd, 0x80086601, bytes(8)))
+        fcntl.ioctl(fd, 0x40086602, struct.pack('l', others & ~0x30 | value))
+
+    untouched = tried(flags, 'f', 0x10), tried(os.unlink, 'f'), tried(flags, 'f', 0)
+    write('d/a', 'a')
+    immutable = tried(flags, 'd/a', 0x10), tried(write, 'd/a', 'x'), tried(os.unlink, 'd/a')
+    append_only = tried(flags, 'd/a', 0x20), tried(write, 'd/a', 'x'), tried(write, 'd/a', '+', 'a'), tried(flags, 'd/a', 0)
+    return untouched, immutable, append_only, read('d/a')
+
+
+@check
+def open_file_description_locks():
+    lock, get = 37, 36
+    one, two = (os.open('f', os.O_RDWR) for _ in range(2))
+    wanted = struct.pack('hhqqi4x', fcntl.F_WRLCK, 0, 0, 1, 0)
+    fcntl.fcntl(one, lock, wanted)
+    held = struct.unpack('hhqqi4x', fcntl.fcntl(two, get, wanted))
+    return tried(fcntl.fcntl, two, lock, wanted), held[0] == fcntl.F_WRLCK
+
+
+@check
+def leases():
+    fd = os.open('f', os.O_RDONLY)
+    return tried(fcntl.fcntl, fd, fcntl.F_SETLEASE, fcntl.F_RDLCK), fcntl.fcntl(fd, fcntl.F_GETLEASE)
+
+
+@check
+def private_mapping_and_truncation():
+    fd = os.open('big', os.O_RDWR)
+    memory = mmap.mmap(fd, 100_000)
+    memory[99_999:100_000] = b'!'
+    os.ftruncate(fd, 8192)
+    os.ftruncate(fd, 100_000)
+    return memory[8191:8192], memory[99_999:100_000], os.pread(fd, 1, 99_999)
+
+
+@check
+def statfs_and_limits():
+    found = os.statvfs('.')
+    return found.f_namemax, os.pathconf('.', 'PC_NAME_MAX'), found.f_bavail > 0, found.f_flag & (os.ST_RDONLY | os.ST_NOSUID)
+
+
+@check
+def fifo_between_processes():
+    def other():
+        fd = os.open('fifo', os.O_WRONLY)
+        os.write(fd, b'from there')
+
+    pid = os.fork()
+    if pid == 0:
+        other()
+        os._exit(0)
+    answer = read('fifo')
+    os.waitpid(pid, 0)
+    return answer
+
+
 def main():
     if sys.argv[1] == '--list':
         print('\n'.join(CHECKS))
