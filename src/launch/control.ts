@@ -1,6 +1,7 @@
 /** What is done to containers from outside: kill, stop, pause, wait, remove. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { TslayerError, throwIfAborted } from '../errors.ts';
+import { hasErrno } from '../sys/libc.ts';
 import { ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import type { ContainerRecord, ContainerStore } from './container-store.ts';
 import { describe, running, settle } from './inspect.ts';
@@ -13,6 +14,17 @@ export async function killContainer(store: ContainerStore, name: string, signal:
   const { record, pid, startTime } = await running(store, name);
   if (!signalProcess(pid, startTime, number)) {
     throw new TslayerError('IN_USE', `the container ${record.spec.name} is not running`);
+  }
+  if (number === signalNumber('KILL')) await letDie(ContainerCgroups.find(cgroupPath(record.spec)));
+}
+
+/** A frozen process takes no signal, not even SIGKILL on version 1: it would be killed when somebody thaws it. */
+async function letDie(cgroups: ContainerCgroups): Promise<void> {
+  try {
+    if (cgroups.isFrozen()) await cgroups.freeze(false);
+  } catch (error) {
+    // It is dead and gone already.
+    if (!hasErrno(error, 'ENOENT', 'ENODEV')) throw error;
   }
 }
 

@@ -71,7 +71,7 @@ export type TerminalInput = NodeJS.ReadStream & { readonly fd: number };
 export interface TerminalIO {
   readonly stdin?: TerminalInput | undefined;
   readonly stdout?: NodeJS.WriteStream | undefined;
-  /** As in `ctrl-p,ctrl-q`, which is the default; `''` for none. */
+  /** As in `ctrl-p,ctrl-q`, which is the default; `''` for none. Of no meaning to `execTerminal`. */
   readonly detachKeys?: string | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onWarning?: ((message: string) => void) | undefined;

@@ -1,11 +1,11 @@
 /** Detached containers: watched, reached by others, and truly told about whoever was killed. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { cpSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Container, exitStatusOf, type RunOptions } from '../../../src/launch/index.ts';
+import { type Container, createLauncher, exitStatusOf, type RunOptions } from '../../../src/launch/index.ts';
 import { LaunchKit } from '../../support/launch-kit.ts';
 import { program, requires, root } from '../../support/requires.ts';
 
@@ -140,6 +140,17 @@ describe('a detached container', { concurrency: false }, () => {
     await kit.launcher.stop('box', { timeoutSeconds: 0 });
   });
 
+  test('is killed while it is paused, too', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    await start('sleep 60');
+    await kit.launcher.pause('box');
+    await kit.launcher.kill('box', 'KILL');
+    const { exitCode } = await kit.launcher.wait('box', AbortSignal.timeout(5000));
+    assert.equal(exitCode, 137);
+    await kit.launcher.remove('box');
+    await nothingLeft();
+  });
+
   test('has one name, which is free again when it is removed', async (t) => {
     if (!requires(t, root, program('busybox'))) return;
     await start('sleep 60');
@@ -201,6 +212,31 @@ describe('a detached container', { concurrency: false }, () => {
     assert.deepEqual([state.status, state.exitCode, state.signal], ['exited', 137, 'SIGKILL']);
     assert.match(state.error ?? '', /watcher was killed/);
     await kit.launcher.remove('box');
+    await nothingLeft();
+  });
+
+  test('the machine’s own end: what ran before is told to have ended, whoever has its pid now', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    const container = await start('sleep 60');
+    // What the next start of the machine finds: the files, no lock, and the pid given to somebody else.
+    const other = spawn('busybox', ['sleep', '60'], { stdio: 'ignore' });
+    const restarted = kit.directory('restarted');
+    const [from, to] = [kit.root, restarted].map((path) => join(path, 'containers', container.id));
+    cpSync(from!, to!, { recursive: true, filter: (path) => !path.endsWith('/attach') });
+    const state = join(to!, 'state.json');
+    writeFileSync(state, JSON.stringify({ ...stateFile(container), pid: other.pid }));
+    await kit.launcher.remove('box', { force: true });
+    const launcher = createLauncher({ root: restarted });
+    const { status, exitCode, error } = (await launcher.inspect('box')).state;
+    assert.deepEqual([status, exitCode], ['exited', 137]);
+    assert.match(error ?? '', /watcher/);
+    await assert.rejects(launcher.kill('box', 'KILL'), { code: 'IN_USE' });
+    // Cut short by the loss of power.
+    writeFileSync(state, '');
+    assert.equal((await launcher.inspect('box')).state.status, 'exited');
+    await launcher.remove('box');
+    assert.equal(isAlive(other.pid!), true);
+    other.kill();
     await nothingLeft();
   });
 
