@@ -21,7 +21,6 @@ import { blobPath, ingestPath, type StorePaths } from '../store-layout.ts';
 import type { FileLock } from '../sys/locks.ts';
 import type { BlobInfo, BlobStore, Ingest, IngestOptions } from './blob-store.ts';
 import { DirectorySync } from './directory-sync.ts';
-import { FileIngest } from './file-ingest.ts';
 
 const READ_BYTES = 1024 * 1024;
 /** `read` is for manifests and configs, which trusted clients limit to 4 MiB. */
@@ -90,6 +89,8 @@ export class FileBlobStore implements BlobStore {
         lock[Symbol.dispose]();
         return undefined;
       }
+      // Loaded here, as locks are: whoever only reads does without system calls of its own.
+      const { FileIngest } = await import('./file-ingest.ts');
       const target = this.path(digest);
       const ingest = new FileIngest({ descriptor, lock, target, directory: this.#directory(dirname(target)) });
       await ingest.takeOver(options.signal);
