@@ -10,14 +10,14 @@
  * the unmount and are no part of any layer. Hard links that are copied up by halves are flushed before an unmount
  * (src/mounts/aufs-links.ts), and before a look at what has changed.
  */
-import { mkdirSync, statfsSync, writeFileSync } from 'node:fs';
+import { mkdirSync, realpathSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { extractionPlan } from '../../src/archive/extract/plan.ts';
 import type { SinkResult } from '../../src/archive/sink.ts';
 import { TslayerError } from '../../src/errors.ts';
-import { branchesOf, flushPseudoLinks, writableBranches } from '../../src/mounts/aufs-links.ts';
+import { flushUnionOf } from '../../src/mounts/aufs-links.ts';
+import { describeUser, findUnion } from '../../src/mounts/aufs-unions.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
-import { type MountInfo, readMountInfo } from '../../src/mounts/mountinfo.ts';
 import { openMounts } from '../../src/mounts/open.ts';
 import { aufsMarks, aufsSpelling } from '../changes/aufs.ts';
 import { changesOf } from '../changes/index.ts';
@@ -145,7 +145,8 @@ export class AufsDriver implements StorageDriver {
   async *changes(id: LayerId, parent: Stack): AsyncGenerator<Change, void> {
     this.#directories.require(id);
     const tree = this.#directories.of(id, DIFF);
-    flushWhereMounted(tree);
+    // A name that only exists as a pseudo-link is not in the branch yet.
+    flushUnionOf(tree);
     using below = parent.length === 0 ? undefined : openMounts(this.#mounts(undefined, parent, {}));
     const parentRoot = explicitRoot(this.#directories, parent, DIFF);
     yield* changesOf({ tree, spelling: aufsSpelling, parent: below?.fd, parentRoot });
@@ -158,8 +159,8 @@ export class AufsDriver implements StorageDriver {
   async remove(id: LayerId): Promise<void> {
     // AUFS' branches, a layer's as well as a snapshot's, are in no mount table.
     const paths = [this.#directories.of(id), ...looksWith(this.#directories, id)].map((path) => join(path, DIFF));
-    const user = aufsMountsNow().find((mount) => branchesOf(mount).some(({ path }) => paths.includes(path)));
-    if (user) throw new TslayerError('IN_USE', `layer ${id} is mounted at ${user.mountPoint}`);
+    const user = findUnion(({ path }) => paths.includes(path));
+    if (user) throw new TslayerError('IN_USE', `layer ${id} is mounted ${describeUser(user)}`);
     await this.#directories.remove(id);
     removeLooks(this.#directories, id);
   }
@@ -178,20 +179,14 @@ function makeBooks(branch: string): void {
   for (const name of ['.wh..wh.orph', '.wh..wh.plnk']) mkdirSync(join(branch, name), { mode: 0o700 });
 }
 
-/** A name that only exists as a pseudo-link is not in the branch yet. */
-function flushWhereMounted(branch: string): void {
-  for (const mount of aufsMountsNow()) if (writableBranches(mount).includes(branch)) flushPseudoLinks(mount);
-}
-
-function aufsMountsNow(): MountInfo[] {
-  return readMountInfo().filter(({ type }) => type === 'aufs');
-}
-
 export const driver: DriverModule = {
   name: 'aufs',
   summary: 'a branch a layer, merged by AUFS: for kernels that have it and no overlayfs',
   probe: probeAufs,
-  async open(directory) {
+  async open(given) {
+    mkdirSync(given, { recursive: true, mode: 0o700 });
+    // As the kernel will tell it.
+    const directory = realpathSync(given);
     if (!canBeBranch(directory)) {
       const what = `AUFS cannot mount ${JSON.stringify(directory)}: it holds one of : , =`;
       throw new TslayerError('INVALID_ARGUMENT', what, { hint: 'choose another --root' });

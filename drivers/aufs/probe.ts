@@ -5,6 +5,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   rmSync,
   statfsSync,
   unlinkSync,
@@ -12,6 +13,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { asTslayerError } from '../../src/errors.ts';
+import { findUnion } from '../../src/mounts/aufs-unions.ts';
 import { performMounts } from '../../src/mounts/perform.ts';
 import { detachBelow, unmount } from '../../src/mounts/unmount.ts';
 import { hasErrno } from '../../src/sys/libc.ts';
@@ -35,7 +37,7 @@ export async function probeAufs(directory: string): Promise<Probe> {
     mkdirSync(directory, { recursive: true, mode: 0o700 });
     const refused = REFUSED[statfsSync(directory).type];
     if (refused !== undefined) return { available: false, reason: `${directory} lies on ${refused}`, features: {} };
-    temporary = mkdtempSync(join(directory, '.probe-'));
+    temporary = mkdtempSync(join(realpathSync(directory), '.probe-'));
     const problem = tryAufs(temporary);
     if (problem !== undefined) return { available: false, reason: problem, features: {} };
     const features = { dirperm1: hasDirperm1(directory), 'maximum branches': MAX_BRANCHES, version: version() };
@@ -68,6 +70,9 @@ function inUserNamespace(): boolean {
 function tryAufs(directory: string): string | undefined {
   const [upper, lower, target] = makeTrial(directory);
   mountTrial(directory, upper, lower, target, false);
+  if (!findUnion(({ path, writable }) => writable && path === upper)) {
+    return 'AUFS does not list its branches in sysfs (its module parameter brs is 0), so nobody knows what it uses';
+  }
   unlinkSync(join(target, 'file'));
   const found = existsSync(join(target, 'file')) ? 'the file is still there' : undefined;
   unmount(target);

@@ -49,7 +49,7 @@ function parseLine(line: string): MountInfo {
 }
 
 /** The kernel writes space, tab, newline, backslash (and the comma in options) as three octal digits. */
-function unescapeField(field: string): string {
+export function unescapeField(field: string): string {
   const bytes = field.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));
   return Buffer.from(bytes, 'latin1').toString();
 }

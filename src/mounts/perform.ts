@@ -6,13 +6,14 @@ import { tmpdir } from 'node:os';
 import { asTslayerError, TslayerError, throwIfAborted } from '../errors.ts';
 import { closeFd, hasErrno } from '../sys/libc.ts';
 import { attachMount, MNT_DETACH, UMOUNT_NOFOLLOW, umount } from '../sys/mount-api.ts';
+import { forgetPseudoLinks } from './aufs-links.ts';
 import { mountClassic } from './classic.ts';
 import { openMount } from './detached.ts';
 import { type KernelFeatures, kernelFeatures, refusesDetachedLayers } from './kernel.ts';
 import { lockSync } from './lock.ts';
 import type { Mount } from './mount.ts';
 import { Stages } from './stages.ts';
-import { requireOwnUpper } from './users.ts';
+import { aufsUppers, requireOwnUpper } from './users.ts';
 
 export interface PerformOptions {
   /**
@@ -71,6 +72,7 @@ function tryBoth<T>(
   const path = mounts.find((mount) => mount.lock !== undefined)?.lock;
   using _lock = path === undefined ? undefined : lockSync(path);
   requireOwnUpper(mounts);
+  for (const branch of aufsUppers(mounts)) forgetPseudoLinks(branch);
   const kernel = { ...kernelFeatures(), ...options.kernel };
   try {
     return make(kernel);

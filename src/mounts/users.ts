@@ -1,6 +1,6 @@
 /** Which mount is made of a directory, as far as this namespace's mount table tells. */
 import { TslayerError } from '../errors.ts';
-import { writableBranches } from './aufs-links.ts';
+import { describeUser, findUnion } from './aufs-unions.ts';
 import type { Mount } from './mount.ts';
 import { type MountInfo, readMountInfo } from './mountinfo.ts';
 
@@ -53,25 +53,38 @@ function joinRoot(root: string, rest: string): string {
  * @throws TslayerError IN_USE
  */
 export function requireOwnUpper(mounts: readonly Mount[]): void {
-  const paths = mounts.flatMap(({ options }) => options.flatMap(upperNamed));
-  if (paths.length === 0) return;
-  const table = readMountInfo().filter(({ type }) => type === 'overlay' || type === 'aufs');
-  for (const path of paths) {
-    const user = table.find((mount) => uppersOf(mount).includes(path));
-    if (!user) continue;
-    throw new TslayerError('IN_USE', `the snapshot is mounted already, at ${user.mountPoint}`, {
-      hint: 'unmount it there, or mount a new snapshot of the same image',
-    });
+  const overlays = mounts.flatMap(({ options }) => options.flatMap(overlayUpper));
+  if (overlays.length > 0) {
+    const table = readMountInfo().filter(({ type }) => type === 'overlay');
+    const user = table.find(({ superOptions }) => superOptions.flatMap(overlayUpper).some(isOneOf(overlays)));
+    if (user) throw mountedAlready(`at ${user.mountPoint}`);
   }
+  const branches = aufsUppers(mounts);
+  const union = branches.length > 0 && findUnion(({ path, writable }) => writable && branches.includes(path));
+  if (union) throw mountedAlready(describeUser(union));
 }
 
-/** `upperdir=PATH` of overlayfs, `br:PATH=rw:…` of AUFS. */
-function upperNamed(option: string): string[] {
-  const path = /^(?:upperdir=(.*)|br:([^:]*)=rw[^:]*(?::.*)?)$/s.exec(option);
-  return path ? [path[1] ?? path[2] ?? ''] : [];
+function mountedAlready(where: string): TslayerError {
+  return new TslayerError('IN_USE', `the snapshot is mounted already, ${where}`, {
+    hint: 'unmount it there, or mount a new snapshot of the same image',
+  });
 }
 
-function uppersOf(mount: MountInfo): string[] {
-  if (mount.type === 'aufs') return writableBranches(mount);
-  return mount.superOptions.flatMap(upperNamed).map((path) => path.replace(/\\(.)/g, '$1'));
+const isOneOf =
+  (paths: readonly string[]) =>
+  (escaped: string): boolean =>
+    paths.includes(escaped.replace(/\\(.)/g, '$1'));
+
+/** `upperdir=PATH` */
+function overlayUpper(option: string): string[] {
+  const path = /^upperdir=(.*)$/s.exec(option)?.[1];
+  return path === undefined ? [] : [path];
+}
+
+/** The writable branches of unions that are to be mounted: `br:PATH=rw:…`. */
+export function aufsUppers(mounts: readonly Mount[]): string[] {
+  return mounts.flatMap(({ type, options }) => {
+    if (type !== 'aufs') return [];
+    return options.flatMap((option) => /^br:([^:]*)=rw[^:]*(?::.*)?$/s.exec(option)?.[1] ?? []);
+  });
 }

@@ -1,24 +1,31 @@
 /** What AUFS alone does: its limits and its books, against the facts that the driver was written from. */
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   appendFileSync,
   existsSync,
   linkSync,
+  mkdirSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   unlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { driver } from '../../drivers/aufs/index.ts';
 import { dir, file, hardlink } from '../../drivers/conformance/items.ts';
 import { closeUnpacker, Kit } from '../../drivers/conformance/kit.ts';
-import { writableBranches } from '../../src/mounts/aufs-links.ts';
+import { branchesOf, unionIdOf, writableBranches } from '../../src/mounts/aufs-unions.ts';
 import { readMountInfo } from '../../src/mounts/mountinfo.ts';
 import { performMounts } from '../../src/mounts/perform.ts';
 import { unmount } from '../../src/mounts/unmount.ts';
+import { tempDir } from '../support/temp-dir.ts';
 
 describe('AUFS', () => {
   after(closeUnpacker);
@@ -34,13 +41,16 @@ describe('AUFS', () => {
     await using kit = await Kit.open(driver);
     let stack: string[] = [];
     for (let at = 0; at < 126; at++) stack = await kit.layer([file(`f${at}`)], stack);
-    const { path } = await kit.work(stack);
+    const { id, path } = await kit.work(stack);
     assert.equal(readdirSync(path).length, 126);
     const mount = readMountInfo().find(({ mountPoint }) => mountPoint === path)!;
-    const id = mount.superOptions.find((option) => option.startsWith('si='))?.slice(3);
-    const branches = readdirSync(`/sys/fs/aufs/si_${id}`).filter((name) => /^br\d+$/.test(name));
-    assert.equal(branches.length, 127);
-    assert.equal(writableBranches(mount).length, 1);
+    const union = unionIdOf(mount)!;
+    const branches = branchesOf(union).map((branch) => branch.path);
+    assert.deepEqual(
+      branches.map((branch) => branch.replace(`${kit.directory}/layers/`, '')),
+      [id, ...stack].map((layer) => `${layer}/diff`),
+    );
+    assert.deepEqual(writableBranches(union), branches.slice(0, 1));
   });
 
   test('a long directory: what does not fit into one call comes by remounts', async () => {
@@ -108,6 +118,89 @@ describe('AUFS', () => {
     unmount(path, { detach: true });
     const again = await kit.mount(id, stack);
     assert.equal(readFileSync(join(again, 'b'), 'utf8'), 'x+');
+  });
+
+  test('what an earlier union listed as pseudo-links is not flushed by the next one', async () => {
+    await using kit = await Kit.open(driver);
+    const stack = await kit.stack([file('a', 'x'), hardlink('b', 'a'), file('c', 'x'), file('d', 'x'), file('e', 'x')]);
+    const { id, path } = await kit.work(stack);
+    appendFileSync(join(path, 'a'), '+');
+    kit.unmount(path);
+    const before = await kit.changes(id, stack);
+    const branch = join(kit.directory, 'layers', id, 'diff');
+    // Numbered in the order in which they are looked up: one of these has the number that `a` had.
+    for (const name of ['e', 'd', 'c', 'b', 'a']) {
+      const again = await kit.mount(id, stack);
+      statSync(join(again, name));
+      readdirSync(again);
+      kit.unmount(again);
+    }
+    assert.deepEqual(await kit.changes(id, stack), before);
+    for (const name of ['c', 'd', 'e']) assert.equal(existsSync(join(branch, name)), false, name);
+  });
+
+  test('a union of another mount namespace is in use, and its pseudo-links are among the changes', async () => {
+    await using kit = await Kit.open(driver);
+    const stack = await kit.stack([file('a', 'x'), hardlink('b', 'a')]);
+    const { id, path } = await kit.work(stack);
+    const script = 'echo; read line; printf + >> "$1/a"; echo; read line';
+    const words = ['--mount', '--propagation', 'private', 'sh', '-c', script, 'sh', path];
+    const other = spawn('unshare', words, { stdio: ['pipe', 'pipe', 'inherit'] });
+    const ended = once(other, 'exit');
+    try {
+      await once(other.stdout, 'data');
+      kit.unmount(path);
+      other.stdin.write('\n');
+      await once(other.stdout, 'data');
+      await assert.rejects(kit.mount(id, stack), { code: 'IN_USE', message: /another mount namespace/ });
+      for (const used of [...stack, id]) await assert.rejects(kit.driver.remove(used), { code: 'IN_USE' });
+      assert.deepEqual(await kit.changes(id, stack), ['~ ', '~ a', '= b -> a']);
+    } finally {
+      other.stdin.end('\n');
+      await ended;
+    }
+    const again = await kit.mount(id, stack);
+    assert.equal(readFileSync(join(again, 'b'), 'utf8'), 'x+');
+  });
+
+  test('a directory whose name has white space, a backslash and UTF-8', async () => {
+    await using kit = await Kit.open(driver, mkdtempSync(join(tmpdir(), 'a b\\ä-')));
+    const stack = await kit.stack([file('a', 'x'), hardlink('b', 'a')]);
+    const { id, path } = await kit.work(stack);
+    appendFileSync(join(path, 'a'), '+');
+    await assert.rejects(kit.mount(id, stack), { code: 'IN_USE' });
+    await assert.rejects(kit.driver.remove(stack[0]!), { code: 'IN_USE' });
+    kit.unmount(path);
+    assert.equal(readFileSync(join(await kit.mount(id, stack), 'b'), 'utf8'), 'x+');
+  });
+
+  test('a directory that is reached by a symbolic link', async () => {
+    using real = tempDir('aufs-real');
+    const link = `${real.path}/link`;
+    mkdirSync(`${real.path}/there`);
+    symlinkSync('there', link);
+    await using kit = await Kit.open(driver, link);
+    const stack = await kit.stack([file('a', 'x'), hardlink('b', 'a')]);
+    const { id, path } = await kit.work(stack);
+    appendFileSync(join(path, 'a'), '+');
+    await assert.rejects(kit.mount(id, stack), { code: 'IN_USE' });
+    await assert.rejects(kit.driver.remove(stack[0]!), { code: 'IN_USE' });
+    assert.deepEqual(await kit.changes(id, stack), ['~ ', '~ a', '= b -> a']);
+  });
+
+  test('a detached union is in use until its last user is gone', async () => {
+    await using kit = await Kit.open(driver);
+    const stack = await kit.stack([file('a')]);
+    const { id, path } = await kit.work(stack);
+    const user = spawn('sh', ['-c', 'cd "$1" && echo && read line', 'sh', path], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    });
+    await once(user.stdout, 'data');
+    unmount(path, { detach: true });
+    await assert.rejects(kit.mount(id, stack), { code: 'IN_USE' });
+    user.kill('SIGKILL');
+    await once(user, 'exit');
+    assert.ok(existsSync(join(await kit.mount(id, stack), 'a')));
   });
 
   test('sixteen unions are mounted one after the other, though asked for at once', async () => {

@@ -1,9 +1,10 @@
 /** The flush of pseudo-links, over a directory that stands for a union and files that stand for sysfs. */
 import assert from 'node:assert/strict';
-import { linkSync, lstatSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, linkSync, lstatSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
-import { branchesOf, flushPseudoLinks, writableBranches } from '../../../src/mounts/aufs-links.ts';
+import { flushPseudoLinks, forgetPseudoLinks } from '../../../src/mounts/aufs-links.ts';
+import { branchesOf, unionIdOf, unionsNow, writableBranches } from '../../../src/mounts/aufs-unions.ts';
 import type { MountInfo } from '../../../src/mounts/mountinfo.ts';
 import { requires, root } from '../../support/requires.ts';
 import { type TempDir, tempDir } from '../../support/temp-dir.ts';
@@ -39,20 +40,23 @@ describe('pseudo-links', () => {
   test('the writable branch is read from sysfs', () => {
     using directory = tempDir('plnk');
     const { mount, sysfs, branch } = union(directory);
-    assert.deepEqual(writableBranches(mount, sysfs), [branch]);
-    assert.deepEqual(writableBranches({ ...mount, superOptions: ['rw'] }, sysfs), []);
-    assert.deepEqual(writableBranches({ ...mount, superOptions: ['si=unknown'] }, sysfs), []);
+    assert.equal(unionIdOf(mount), '1f');
+    assert.equal(unionIdOf({ ...mount, type: 'overlay' }), undefined);
+    assert.deepEqual(unionsNow(sysfs), ['1f']);
+    assert.deepEqual(unionsNow(join(sysfs, 'no-aufs')), []);
+    assert.deepEqual(writableBranches('1f', sysfs), [branch]);
+    assert.deepEqual(writableBranches('unknown', sysfs), []);
   });
 
   test('the branches of layers too, which removing a layer must know of', () => {
     using directory = tempDir('plnk');
-    const { mount, sysfs, branch } = union(directory);
-    writeFileSync(join(sysfs, 'si_1f/br2'), '/with space/diff=rr\n');
-    writeFileSync(join(sysfs, 'si_1f/br3'), '/other/diff=rw+icex\n');
-    assert.deepEqual(branchesOf(mount, sysfs), [
+    const { sysfs, branch } = union(directory);
+    writeFileSync(join(sysfs, 'si_1f/br10'), '/other/diff=rw+icex\n');
+    writeFileSync(join(sysfs, 'si_1f/br2'), '/with\\040space\\134ä/diff=rr\n');
+    assert.deepEqual(branchesOf('1f', sysfs), [
       { path: branch, writable: true },
       { path: '/lower/diff', writable: false },
-      { path: '/with space/diff', writable: false },
+      { path: '/with space\\ä/diff', writable: false },
       { path: '/other/diff', writable: true },
     ]);
   });
@@ -70,6 +74,17 @@ describe('pseudo-links', () => {
     const before = lstatSync(at('other'), { bigint: true }).ctimeNs;
     assert.equal(flushPseudoLinks(mount, sysfs), 2);
     assert.equal(lstatSync(at('other'), { bigint: true }).ctimeNs, before);
+  });
+
+  test('what an earlier union listed is forgotten, and nothing else in the branch', () => {
+    using directory = tempDir('plnk');
+    const { branch } = union(directory);
+    for (const name of ['12.34', '13.35']) writeFileSync(join(branch, '.wh..wh.plnk', name), '');
+    writeFileSync(join(branch, 'file'), '');
+    forgetPseudoLinks(branch);
+    assert.deepEqual(readdirSync(join(branch, '.wh..wh.plnk')), []);
+    assert.ok(existsSync(join(branch, 'file')));
+    forgetPseudoLinks(join(branch, 'never mounted'));
   });
 
   test('a union without any is not walked', () => {
