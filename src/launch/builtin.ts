@@ -31,6 +31,7 @@ export class BuiltinCarrier implements Carrier {
   readonly #options: BuiltinOptions;
   #cgroups: ContainerCgroups | undefined;
   #holdsStages = false;
+  #union: Disposable | undefined;
 
   constructor(options: BuiltinOptions) {
     this.#options = options;
@@ -44,6 +45,7 @@ export class BuiltinCarrier implements Carrier {
     const size = await windowSize?.();
     init.ready();
     using rootfs = this.#openRootfs();
+    this.#union = rootfs.union;
     init.perform((remote) => leaveHost(remote, spec));
     // While the init process is at it.
     this.#cgroups = await createCgroups(cgroupPath(spec), spec.resources);
@@ -95,6 +97,7 @@ export class BuiltinCarrier implements Carrier {
   /** A PID namespace ends with its first process; in the host's, the cgroup tells who is left. */
   async bury(): Promise<{ oomKilled: boolean }> {
     const { init, spec, store } = this.#options;
+    using _union = this.#union;
     if (init.child.exitCode === null) init.child.kill('SIGKILL');
     await init.ended;
     if (this.#holdsStages) releaseStages(store.stages, spec.id);

@@ -5,6 +5,7 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import { TslayerError } from '../errors.ts';
+import { holdUnion } from '../mounts/aufs-links.ts';
 import type { Mount } from '../mounts/mount.ts';
 import { openDetachedMounts, performMounts } from '../mounts/perform.ts';
 import {
@@ -30,6 +31,8 @@ export interface ContainerMounts {
   readonly mounts: readonly number[];
   /** The binds are among them. */
   readonly complete: boolean;
+  /** A union of AUFS: to be disposed when the last process in it is gone, or the links in it are split. */
+  readonly union?: Disposable | undefined;
 }
 
 /** @param pid of the init process, in its user namespace. To be disposed when the container has started. */
@@ -45,7 +48,9 @@ export function openContainerMounts(
   if (rootfs !== undefined) return held([rootfs], false);
   // On older kernels, and AUFS: attached on the host until the init process, with its copy of all mounts, has pivoted.
   performMounts(spec.rootfs.mounts, paths.rootfs, options);
-  return { mounts: [], complete: false, [Symbol.dispose]: () => umount(paths.rootfs, MNT_DETACH | UMOUNT_NOFOLLOW) };
+  const union = holdUnion(paths.rootfs);
+  const detach = (): void => umount(paths.rootfs, MNT_DETACH | UMOUNT_NOFOLLOW);
+  return { mounts: [], complete: false, union, [Symbol.dispose]: detach };
 }
 
 function held(mounts: readonly number[], complete: boolean): ContainerMounts & Disposable {

@@ -8,9 +8,8 @@ import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { TslayerError } from '../errors.ts';
-import { findMount } from '../mounts/mountinfo.ts';
 import { performMounts } from '../mounts/perform.ts';
-import { MNT_DETACH, UMOUNT_NOFOLLOW, umount } from '../sys/mount-api.ts';
+import { unmount } from '../mounts/unmount.ts';
 import { type Ended, endOf, type Stdio } from './boot.ts';
 import { writeConfig } from './bundle.ts';
 import { ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
@@ -95,7 +94,7 @@ export class RuntimeCarrier implements Carrier {
 
 /** Takes the rootfs off the host, if it is there. */
 export function releaseRootfs({ rootfs }: Pick<ContainerPaths, 'rootfs'>): void {
-  if (findMount(rootfs)) umount(rootfs, MNT_DETACH | UMOUNT_NOFOLLOW);
+  unmount(rootfs, { detach: true });
 }
 
 /** Undefined when the runtime ended without starting anything. */
