@@ -1,6 +1,6 @@
 /** The AUFS driver's layers, as files: what a kernel that has AUFS would be given to mount. */
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, mkdirSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -14,6 +14,7 @@ import { Directories } from '../../../drivers/directories/directories.ts';
 import type { DriverModule } from '../../../drivers/driver.ts';
 import { driver as vfs } from '../../../drivers/vfs/index.ts';
 import { isTslayerError } from '../../../src/errors.ts';
+import { type Question, questions } from '../../support/aufs-answers.ts';
 import { FakeAufs, FakeErrno } from '../../support/fake-aufs.ts';
 import { completeLayer, showItem, sketchyLayer } from '../../support/random-layers.ts';
 import { missing, root } from '../../support/requires.ts';
@@ -99,31 +100,20 @@ describe('a kernel that is played by files', { skip: missing(root) }, () => {
     }
   });
 
-  test('refuses what a driver must not send: it can tell', () => {
+  test('answers as a real kernel does, which test/aufs/facts.ts asks the same', () => {
     using directory = tempDir('fake-aufs');
-    const path = (name: string): string => {
-      mkdirSync(join(directory.path, name), { recursive: true });
-      return join(directory.path, name);
-    };
-    const many = Array.from({ length: 130 }, (_, at) => `${path(`b${at}`)}=ro+wh`);
-    const answer = (options: string[], ...more: string[][]): string => {
+    const answerOf = (calls: Question['calls']): string => {
       try {
-        const calls = [options, ...more.map((list) => ['remount', ...list])];
-        new FakeAufs().mount(calls.map((list) => ({ type: 'aufs', source: 'none', options: list })));
+        const lists = calls.map((options, at) => (at === 0 ? options : ['remount', ...options]));
+        new FakeAufs().mount(lists.map((options) => ({ type: 'aufs', source: 'none', options })));
         return 'ok';
       } catch (error) {
         return error instanceof FakeErrno ? error.code : String(error);
       }
     };
-    const lists = (from: number, to: number): string[] => many.slice(from, to).map((branch) => `append:${branch}`);
-    assert.equal(answer([`br:${many.slice(0, 60).join(':')}`], lists(60, 120), lists(120, 127)), 'ok');
-    assert.equal(answer([`br:${many.slice(0, 60).join(':')}`], lists(60, 120), lists(120, 128)), 'ENOSPC');
-    assert.equal(answer([`br:${many.slice(0, 85).join(':')}`]), 'panic');
-    assert.equal(answer([`br:${many[0]}:${many[0]}`]), 'EINVAL');
-    assert.equal(answer([`br:${many[0]}:${path('b0/nested')}=ro+wh`]), 'EINVAL');
-    assert.equal(answer([`br:${many[0]}`, 'volatile']), 'EINVAL');
-    assert.equal(answer([`br:${path('with,comma')}=ro`]), 'EINVAL');
-    assert.equal(answer([`br:${directory.path}/missing=ro`]), 'EINVAL');
+    for (const { name, calls, answer } of questions(directory.path)) assert.equal(answerOf(calls), answer, name);
+    const many = Array.from({ length: 85 }, (_, at) => `${directory.path}/branches/b${at}=ro+wh`);
+    assert.equal(answerOf([[`br:${many.join(':')}`]]), 'panic', 'nothing to ask a real one');
   });
 });
 
