@@ -112,7 +112,7 @@ describe('a kernel that is played by files', { skip: missing(root) }, () => {
       }
     };
     for (const { name, calls, answer } of questions(directory.path)) assert.equal(answerOf(calls), answer, name);
-    const many = Array.from({ length: 85 }, (_, at) => `${directory.path}/branches/b${at}=ro+wh`);
+    const many = Array.from({ length: 85 }, (_, at) => `${directory.path}/b${at}=ro+wh`);
     assert.equal(answerOf([[`br:${many.join(':')}`]]), 'panic', 'nothing to ask a real one');
   });
 });
