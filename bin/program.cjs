@@ -75,7 +75,9 @@ exports.loadProgram = (file, argv, cache) => {
   if (saved && (cachedData === undefined || script.cachedDataRejected)) {
     process.on('exit', (status) => {
       try {
-        if (status === 0) save(script, saved);
+        // An ordinary user's command starts over as root of a namespace: that one has done the work, and saved it.
+        const isLate = cachedData === undefined && fs.existsSync(saved);
+        if (status === 0 && !isLate) save(script, saved);
       } catch {
         // Without it the next start takes longer, no more: the directory is not there to be written, the disk is full.
       }

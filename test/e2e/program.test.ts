@@ -71,6 +71,26 @@ describe('kept code', () => {
     }
   });
 
+  test('is that of the process that did the work, where the command was started over', () => {
+    using program = new Program();
+    // Whoever saves while it runs was started by it.
+    writeFileSync(
+      program.file,
+      `exports.main = () => {
+        const { mkdirSync, statSync, writeFileSync } = require('node:fs');
+        const { ino, size, ctimeMs } = statSync(${JSON.stringify(program.file)});
+        const build = [process.version, process.arch, ino, size, Math.trunc(ctimeMs)].join('-');
+        mkdirSync(${JSON.stringify(program.cache)} + '/code/' + build, { recursive: true });
+        writeFileSync(${JSON.stringify(program.cache)} + '/code/' + build + '/run', 'saved first');
+      };`,
+    );
+    program.run('run');
+    assert.deepEqual(
+      program.saved().map((file) => readFileSync(file, 'utf8')),
+      ['saved first'],
+    );
+  });
+
   test('is not made of a run that failed, nor of words that are no command, nor where it cannot be written', () => {
     using program = new Program();
     program.is('one', 3);
