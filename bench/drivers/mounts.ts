@@ -2,7 +2,8 @@
  * Mounting and unmounting by the number of layers, inside a process that runs; and what sharing the mounts of image
  * files costs and saves:
  *
- *     node bench/drivers/mounts.ts [--drivers overlayfs,erofs,merged,vfs] [--layers 1,2,…] [--rounds 20] [--keep]
+ *     node bench/drivers/mounts.ts [--drivers overlayfs,erofs,merged,vfs] [--layers 1,2,…]
+ *       [--system ext4|btrfs|xfs] [--rounds 20] [--keep]
  *
  * `merged` is erofs with the stack as one image, which is made at the first mount.
  */
@@ -13,14 +14,14 @@ import { driver as erofs } from '../../drivers/erofs/index.ts';
 import { loadDriver } from '../../drivers/index.ts';
 import { performMounts } from '../../src/mounts/perform.ts';
 import { unmount } from '../../src/mounts/unmount.ts';
-import { ScratchDisk } from '../lib/scratch-disk.ts';
 import { Results } from './results.ts';
-import { timed, Workshop } from './workshop.ts';
+import { benchDisk, timed, Workshop } from './workshop.ts';
 
 const { values } = parseArgs({
   options: {
     drivers: { type: 'string', default: 'erofs,merged,overlayfs,vfs' },
     layers: { type: 'string', default: '1,2,10,60,128,256,500' },
+    system: { type: 'string', default: 'ext4' },
     rounds: { type: 'string', default: '20' },
     keep: { type: 'boolean', default: false },
   },
@@ -34,9 +35,9 @@ for (const name of values.drivers.split(',')) {
   for (const count of values.layers.split(',').map(Number)) {
     // A sequential driver copies everything for each layer, and mounts the last copy.
     if (module.name === 'vfs' && count > 10) continue;
-    using disk = new ScratchDisk();
+    using disk = benchDisk(values.system, 4 * 2 ** 30);
     await using shop = await Workshop.open(module, disk.path);
-    await measure(name, count, shop, disk.path);
+    await measure(name === 'merged' ? name : module.name, count, shop, disk.path);
   }
 }
 

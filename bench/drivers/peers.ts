@@ -1,110 +1,124 @@
 /**
  * The same steps by command, beside podman, buildah and containerd: a snapshot of an image with many layers, its
- * mount, what a thousand written files changed, its removal. Every command's own start is in it.
+ * mount, what written files changed, its removal, and the first write to a large file. Every command's own start is in
+ * it.
  *
- *     node bench/drivers/peers.ts [--layers 1,60,120] [--tools tslayer,podman,…] [--rounds 5] [--keep]
+ *     node bench/drivers/peers.ts [--layers 1,60,120] [--tools erofs,podman,…] [--changes 1000,100000]
+ *       [--copy-up-mib 1024] [--rounds 5] [--keep]
  */
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { gzipSync } from 'node:zlib';
-import { encodeLayer } from '../../drivers/conformance/encode.ts';
-import { dir, file } from '../../drivers/conformance/items.ts';
-import { collect } from '../../test/support/collect.ts';
 import { Meter } from '../lib/meter.ts';
-import { ScratchDisk } from '../lib/scratch-disk.ts';
+import { ScratchDisk, settleDisks } from '../lib/scratch-disk.ts';
 import { PEERS, type Peer, type Steps } from './peer-commands.ts';
+import { writeImage } from './peer-image.ts';
 import { Results } from './results.ts';
+import { timed } from './workshop.ts';
 
 const { values } = parseArgs({
   options: {
     layers: { type: 'string', default: '1,60,120' },
+    changes: { type: 'string', default: '1000,100000' },
+    'copy-up-mib': { type: 'string', default: '1024' },
     tools: { type: 'string', default: Object.keys(PEERS).join() },
     rounds: { type: 'string', default: '5' },
     keep: { type: 'boolean', default: false },
   },
 });
 const rounds = Number(values.rounds);
-const FILES = 1000;
 const results = new Results();
+const mebibytes = Number(values['copy-up-mib']);
 
-for (const count of values.layers.split(',').map(Number)) {
-  for (const name of values.tools.split(',')) {
-    const peer = PEERS[name];
-    if (!peer) throw new Error(`no such tool: ${name}`);
-    const missing = peer.missing();
-    if (missing === undefined) await measure(peer, count);
-    else process.stderr.write(`left out: ${name} (${missing})\n`);
+for (const name of values.tools.split(',')) {
+  const peer = PEERS[name];
+  if (!peer) throw new Error(`no such tool: ${name}`);
+  const missing = peer.missing();
+  if (missing !== undefined) {
+    process.stderr.write(`left out: ${name} (${missing})\n`);
+    continue;
   }
+  for (const count of values.layers.split(',').map(Number)) await measureLayers(peer, count);
+  await measureWork(peer);
 }
 
-async function measure(peer: Peer, count: number): Promise<void> {
-  using disk = new ScratchDisk();
+interface Bench {
+  readonly steps: Steps;
+  /** Milliseconds that a command takes. */
+  take(command: readonly string[]): Promise<number>;
+}
+
+async function withImage(peer: Peer, count: number, large: number, use: (bench: Bench) => Promise<void>) {
+  using disk = new ScratchDisk(8 * 2 ** 30);
   await using meter = new Meter();
   // A name that podman takes for an image's: lower case throughout.
   const layout = join(tmpdir(), `tslayer-bench-image-${process.pid}`);
-  await writeImage(layout, count);
+  await writeImage(layout, count, large);
   using _layout = { [Symbol.dispose]: () => remove(layout) };
   const steps = await peer.start(disk.path, layout, meter);
-  const samples: Record<string, number[]> = {};
-  for (let round = 0; round < rounds; round++) await takeSteps(steps, meter, `s${round}`, samples);
-  for (const [step, times] of Object.entries(samples)) results.note(`${step}, ${count} layers`, peer.name, times);
+  const take = async (argv: readonly string[]): Promise<number> => {
+    const { seconds } = await meter.run({ argv, env: steps.env ?? {} });
+    return seconds * 1000;
+  };
+  await use({ steps, take });
 }
 
 function remove(layout: string): void {
   for (const path of [layout, `${layout}.tar`]) rmSync(path, { recursive: true, force: true });
 }
 
-async function takeSteps(steps: Steps, meter: Meter, key: string, samples: Record<string, number[]>) {
-  const take = async (step: string, command: readonly string[] | undefined): Promise<void> => {
-    if (!command) return;
-    const { seconds } = await meter.run({ argv: command, env: steps.env ?? {} });
-    samples[step] = [...(samples[step] ?? []), seconds * 1000];
-  };
-  await take('snapshot and mount', steps.mount(key));
-  const target = steps.target(key);
-  mkdirSync(join(target, 'written'));
-  for (let at = 0; at < FILES; at++) writeFileSync(join(target, 'written', `${at}`), Buffer.alloc(4096, 'w'));
-  await take(`diff of ${FILES} files`, steps.diff?.(key));
-  await take('unmount and remove', steps.remove(key));
+async function measureLayers(peer: Peer, count: number): Promise<void> {
+  const [mount, unmount]: [number[], number[]] = [[], []];
+  await withImage(peer, count, 0, async ({ steps, take }) => {
+    for (let round = 0; round < rounds; round++) {
+      mount.push(await take(steps.mount(`s${round}`)));
+      unmount.push(await take(steps.remove(`s${round}`)));
+    }
+  });
+  results.note(`snapshot and mount, ${count} layers`, peer.name, mount);
+  results.note(`unmount and remove, ${count} layers`, peer.name, unmount);
 }
 
-/** An image layout with so many small layers. */
-async function writeImage(layout: string, count: number): Promise<void> {
-  const blobs = join(layout, 'blobs/sha256');
-  mkdirSync(blobs, { recursive: true });
-  const put = (bytes: Buffer): { digest: string; size: number } => {
-    const hex = createHash('sha256').update(bytes).digest('hex');
-    writeFileSync(join(blobs, hex), bytes);
-    return { digest: `sha256:${hex}`, size: bytes.length };
-  };
-  const diffIds: string[] = [];
-  const layers: object[] = [];
+/** What is written to a snapshot of one layer. */
+async function measureWork(peer: Peer): Promise<void> {
+  await withImage(peer, 1, mebibytes * 2 ** 20, async (bench) => {
+    for (const count of values.changes.split(',').map(Number)) {
+      const samples = await diffs(bench, count);
+      if (samples.length > 0) results.note(`diff of ${count} files`, peer.name, samples);
+    }
+    results.note(`first write to a file of ${mebibytes} MiB`, peer.name, await firstWrites(bench));
+  });
+}
+
+async function diffs({ steps, take }: Bench, count: number): Promise<number[]> {
+  const key = `d${count}`;
+  const command = steps.diff?.(key);
+  if (command === undefined) return [];
+  await take(steps.mount(key));
+  const target = steps.target(key);
   for (let at = 0; at < count; at++) {
-    const items = [dir(''), dir('etc'), file(`etc/${at}`, `${at}`), file(`own-${at}`, 'x')];
-    const tar = Buffer.concat(await collect(encodeLayer(items)));
-    diffIds.push(`sha256:${createHash('sha256').update(tar).digest('hex')}`);
-    layers.push({ mediaType: 'application/vnd.oci.image.layer.v1.tar+gzip', ...put(gzipSync(tar)) });
+    const directory = join(target, `written${Math.floor(at / 100)}`);
+    if (at % 100 === 0) mkdirSync(directory);
+    writeFileSync(join(directory, `${at}`), Buffer.alloc(100, 'w'));
   }
-  const json = (value: object): Buffer => Buffer.from(JSON.stringify(value));
-  const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
-  const rootfs = { type: 'layers', diff_ids: diffIds };
-  const config = put(json({ architecture, os: 'linux', config: { Cmd: ['/none'] }, rootfs }));
-  const mediaType = 'application/vnd.oci.image.manifest.v1+json';
-  const manifest = {
-    schemaVersion: 2,
-    mediaType,
-    config: { mediaType: 'application/vnd.oci.image.config.v1+json', ...config },
-    layers,
-  };
-  const annotations = { 'org.opencontainers.image.ref.name': 'latest' };
-  const entry = { mediaType, ...put(json(manifest)), annotations };
-  writeFileSync(join(layout, 'index.json'), json({ schemaVersion: 2, manifests: [entry] }));
-  writeFileSync(join(layout, 'oci-layout'), json({ imageLayoutVersion: '1.0.0' }));
-  execFileSync('tar', ['-cf', `${layout}.tar`, '-C', layout, '.']);
+  const samples: number[] = [];
+  for (let round = 0; round < Math.min(3, rounds); round++) samples.push(await take(command));
+  await take(steps.remove(key));
+  return samples;
+}
+
+async function firstWrites({ steps, take }: Bench): Promise<number[]> {
+  const samples: number[] = [];
+  for (let round = 0; round < Math.min(3, rounds); round++) {
+    const key = `w${round}`;
+    await take(steps.mount(key));
+    const path = join(steps.target(key), 'big');
+    settleDisks();
+    samples.push(await timed(() => appendFileSync(path, 'x')));
+    await take(steps.remove(key));
+  }
+  return samples;
 }
 
 const notes = ['Median of the rounds, line: least to most. Each step is one command from the shell.'];

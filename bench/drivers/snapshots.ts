@@ -3,18 +3,18 @@
  * file, finding a thousand and a hundred thousand changes; for vfs beside `cp -a` and `rm -rf`:
  *
  *     node bench/drivers/snapshots.ts [--drivers overlayfs,erofs,vfs] [--files 15000] [--changes 1000,100000]
- *       [--copy-up-mib 1024] [--rounds 5] [--keep]
+ *       [--copy-up-mib 1024] [--system ext4|btrfs|xfs] [--rounds 5] [--keep]
+ *
+ * Drivers from outside go by their path: --system btrfs --drivers ./examples/btrfs-driver/index.ts
  */
 import { execFileSync } from 'node:child_process';
 import { appendFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { LayerItem } from '../../drivers/conformance/encode.ts';
-import { file } from '../../drivers/conformance/items.ts';
 import { loadDriver } from '../../drivers/index.ts';
-import { ScratchDisk, settleDisks } from '../lib/scratch-disk.ts';
+import { settleDisks } from '../lib/scratch-disk.ts';
 import { Results } from './results.ts';
-import { timed, Workshop } from './workshop.ts';
+import { benchDisk, largeFile, timed, Workshop } from './workshop.ts';
 
 const { values } = parseArgs({
   options: {
@@ -22,6 +22,7 @@ const { values } = parseArgs({
     files: { type: 'string', default: '15000' },
     changes: { type: 'string', default: '1000,100000' },
     'copy-up-mib': { type: 'string', default: '1024' },
+    system: { type: 'string', default: 'ext4' },
     rounds: { type: 'string', default: '5' },
     keep: { type: 'boolean', default: false },
   },
@@ -30,11 +31,12 @@ const rounds = Number(values.rounds);
 const results = new Results();
 
 for (const name of values.drivers.split(',')) {
-  using disk = new ScratchDisk(12 * 2 ** 30);
+  using disk = benchDisk(values.system, 12 * 2 ** 30);
   await using shop = await Workshop.open(await loadDriver(name), disk.path);
-  await measureSnapshots(name, shop, disk.path);
-  for (const count of values.changes.split(',')) await measureChanges(name, shop, Number(count));
-  await measureCopyUp(name, shop, Number(values['copy-up-mib']));
+  const { name: who } = shop.driver;
+  await measureSnapshots(who, shop, disk.path);
+  for (const count of values.changes.split(',')) await measureChanges(who, shop, Number(count));
+  await measureCopyUp(who, shop, Number(values['copy-up-mib']));
 }
 
 async function measureSnapshots(name: string, shop: Workshop, directory: string): Promise<void> {
@@ -104,19 +106,8 @@ async function measureCopyUp(name: string, shop: Workshop, mebibytes: number): P
   results.note(`snapshot and first write to a file of ${mebibytes} MiB`, `tslayer ${name}`, samples);
 }
 
-/** A file whose content is made while it is written. */
-function largeFile(size: number): LayerItem {
-  const item = file('big', '', { size });
-  if (item.kind !== 'added') throw new TypeError('a file is an entry');
-  return { kind: 'added', entry: { ...item.entry, storedSize: size }, open: () => chunks(size) };
-}
-
-function* chunks(size: number): Generator<Uint8Array> {
-  const chunk = Buffer.alloc(2 ** 20, 'b');
-  for (let at = 0; at < size; at += chunk.length) yield chunk.subarray(0, Math.min(chunk.length, size - at));
-}
-
 const notes = [
-  'Median of the rounds, line: least to most. In a process that runs; ext4, everything dirty written before.',
+  'Median of the rounds, line: least to most. In a process that runs; everything dirty written before.',
+  `On ${values.system}, in a file.`,
 ];
 results.publish('drivers-snapshots', 'Snapshots by driver', notes, values.keep);

@@ -7,6 +7,8 @@ import type { DriverModule, StorageDriver } from '../../drivers/driver.ts';
 import { Unpacker } from '../../src/archive/pipeline/unpacker.ts';
 import { performMounts } from '../../src/mounts/perform.ts';
 import { unmount } from '../../src/mounts/unmount.ts';
+import { type LoopType, loopFs } from '../../test/support/loop-fs.ts';
+import { ScratchDisk } from '../lib/scratch-disk.ts';
 
 export class Workshop implements AsyncDisposable {
   readonly driver: StorageDriver;
@@ -81,4 +83,21 @@ export async function timed(work: () => unknown): Promise<number> {
   const started = performance.now();
   await work();
   return performance.now() - started;
+}
+
+/** A file whose content is made while it is written. */
+export function largeFile(size: number): LayerItem {
+  const item = file('big', '', { size });
+  if (item.kind !== 'added') throw new TypeError('a file is an entry');
+  return { kind: 'added', entry: { ...item.entry, storedSize: size }, open: () => chunks(size) };
+}
+
+function* chunks(size: number): Generator<Uint8Array> {
+  const chunk = Buffer.alloc(2 ** 20, 'b');
+  for (let at = 0; at < size; at += chunk.length) yield chunk.subarray(0, Math.min(chunk.length, size - at));
+}
+
+/** A disk of its own with a file system on it. */
+export function benchDisk(system: string, bytes: number): Disposable & { readonly path: string } {
+  return system === 'ext4' ? new ScratchDisk(bytes) : loopFs(system as LoopType, bytes / 2 ** 20);
 }
