@@ -20,6 +20,7 @@ const TYPEFLAGS: Readonly<Record<EntryType, string>> = {
   fifo: '6',
 };
 const SLASH = 0x2f;
+const NOTHING = Buffer.alloc(0);
 const MAX_ID = 0o7777777;
 const MAX_SIZE = 0o77777777777;
 const MAX_TIME = 0o77777777777;
@@ -28,9 +29,12 @@ const MAX_TIME = 0o77777777777;
 export function encodeEntry(entry: TarEntry): Uint8Array {
   const name = nameOf(entry);
   const prefix = prefixEnd(name);
-  const records = recordsOf(entry, name, prefix);
-  const own = headerBlock(entry, name, prefix ?? 0);
-  return records.length === 0 ? own : Buffer.concat([paxBlocks(records, name), own]);
+  const payload = payloadOf(recordsOf(entry, name, prefix));
+  const extra = payload.length === 0 ? 0 : BLOCK + payload.length + paddingOf(payload.length);
+  const blocks = Buffer.alloc(extra + BLOCK);
+  if (extra > 0) writePax(blocks.subarray(0, extra), payload, name);
+  writeHeader(blocks.subarray(extra), entry, name, prefix ?? 0);
+  return blocks;
 }
 
 export function paddingOf(size: number): number {
@@ -65,7 +69,7 @@ function recordsOf(entry: TarEntry, name: Uint8Array, prefix: number | undefined
   for (const { name: xattr, value } of entry.xattrs) {
     records.push([`SCHILY.xattr.${encodeSchilyName(Buffer.from(xattr).toString('latin1'))}`, value]);
   }
-  return records.sort(([a], [b]) => (a < b ? -1 : 1));
+  return records.length < 2 ? records : records.sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
 /** Decimal seconds; before 1970 the fraction counts backwards: 1/4 s before -1 is -1.25. */
@@ -77,30 +81,37 @@ function timeText({ mtime: { seconds, nanoseconds } }: TarEntry): string {
   return `${negative ? '-' : ''}${whole}${digits}`;
 }
 
-function paxBlocks(records: readonly Record_[], name: Uint8Array): Uint8Array {
-  const payload = Buffer.concat(records.map(recordBytes));
-  const block = Buffer.alloc(BLOCK);
+function writePax(blocks: Buffer, payload: Uint8Array, name: Uint8Array): void {
   // Only shown by programs that do not know PAX.
-  block.write('PaxHeaders.0/', 0);
-  block.set(name.subarray(Math.max(0, name.length - 80)), 13);
-  fill(block, { mode: 0o644, uid: 0, gid: 0, size: payload.length, time: 0, typeflag: 'x' });
-  return Buffer.concat([block, payload, Buffer.alloc(paddingOf(payload.length))]);
+  blocks.write('PaxHeaders.0/', 0, 'latin1');
+  blocks.set(name.subarray(Math.max(0, name.length - 80)), 13);
+  fill(blocks, { mode: 0o644, uid: 0, gid: 0, size: payload.length, time: 0, typeflag: 'x' });
+  blocks.set(payload, BLOCK);
+}
+
+function payloadOf(records: readonly Record_[]): Uint8Array {
+  const [first] = records;
+  if (first === undefined) return NOTHING;
+  return records.length === 1 ? recordBytes(first) : Buffer.concat(records.map(recordBytes));
 }
 
 /** `LENGTH KEYWORD=VALUE\n`, where the length counts its own digits. */
 function recordBytes([keyword, value]: Record_): Uint8Array {
-  const rest = Buffer.concat([Buffer.from(` ${keyword}=`, 'latin1'), value, Buffer.from('\n')]);
-  let length = rest.length + 1;
-  while (String(length).length + rest.length !== length) length = String(length).length + rest.length;
-  return Buffer.concat([Buffer.from(String(length)), rest]);
+  const rest = keyword.length + value.length + ' =\n'.length;
+  let length = rest + 1;
+  while (String(length).length + rest !== length) length = String(length).length + rest;
+  const bytes = Buffer.allocUnsafe(length);
+  const at = bytes.write(`${length} ${keyword}=`, 0, 'latin1');
+  bytes.set(value, at);
+  bytes[length - 1] = 0x0a;
+  return bytes;
 }
 
-function headerBlock(entry: TarEntry, name: Uint8Array, prefix: number): Uint8Array {
-  const block = Buffer.alloc(BLOCK);
+function writeHeader(block: Buffer, entry: TarEntry, name: Uint8Array, prefix: number): void {
   const start = prefix === 0 ? 0 : prefix + 1;
   block.set(name.subarray(start, start + header.NAME.length), header.NAME.at);
-  block.set(name.subarray(0, prefix), header.PREFIX.at);
-  block.set(entry.linkname.subarray(0, header.LINKNAME.length), header.LINKNAME.at);
+  if (prefix > 0) block.set(name.subarray(0, prefix), header.PREFIX.at);
+  if (entry.linkname.length > 0) block.set(entry.linkname.subarray(0, header.LINKNAME.length), header.LINKNAME.at);
   if (entry.type === 'char' || entry.type === 'block') {
     octal(block, header.DEVICE_MAJOR, entry.deviceMajor);
     octal(block, header.DEVICE_MINOR, entry.deviceMinor);
@@ -114,7 +125,6 @@ function headerBlock(entry: TarEntry, name: Uint8Array, prefix: number): Uint8Ar
     time: Math.min(MAX_TIME, Math.max(0, mtime.seconds)),
     typeflag: TYPEFLAGS[entry.type],
   });
-  return block;
 }
 
 interface Fields {
@@ -132,14 +142,20 @@ function fill(block: Buffer, fields: Fields): void {
   octal(block, header.GID, fields.gid);
   octal(block, header.SIZE, fields.size);
   octal(block, header.MTIME, fields.time);
-  block.write(fields.typeflag, header.TYPE_AT);
-  block.write('ustar\u000000', header.MAGIC_AT);
+  block.write(fields.typeflag, header.TYPE_AT, 'latin1');
+  block.write('ustar\u000000', header.MAGIC_AT, 'latin1');
   const sum = header.checksumOf(new DataView(block.buffer, block.byteOffset, BLOCK), 0);
-  block.write(`${sum.toString(8).padStart(6, '0')}\0 `, header.CHECKSUM.at);
+  octal(block, { at: header.CHECKSUM.at, length: 7 }, sum);
+  block[header.CHECKSUM.at + 7] = 0x20;
 }
 
-function octal(block: Buffer, field: { readonly at: number; readonly length: number }, value: number): void {
-  block.write(value.toString(8).padStart(field.length - 1, '0'), field.at);
+/** Digits up to the NUL that ends the field. Not by shifts: sizes and times have more than 32 bits. */
+function octal(block: Buffer, { at, length }: { readonly at: number; readonly length: number }, value: number): void {
+  let left = value;
+  for (let i = at + length - 2; i >= at; i--) {
+    block[i] = 0x30 + (left % 8);
+    left = Math.floor(left / 8);
+  }
 }
 
 /** Refuses what a tar cannot say, or what its reader would take for something else. */
