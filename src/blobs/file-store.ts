@@ -154,11 +154,18 @@ export class FileBlobStore implements BlobStore {
   }
 
   async *list(): AsyncIterable<BlobInfo> {
+    for (const digest of this.digests()) {
+      const info = this.stat(digest);
+      if (info) yield info;
+    }
+  }
+
+  /** Of all blobs, without looking at each. */
+  *digests(): Iterable<Digest> {
     for (const algorithm of ['sha256', 'sha512']) {
       for (const name of namesIn(`${this.#paths.blobs}/${algorithm}`)) {
         const digest = `${algorithm}:${name}`;
-        const info = isDigest(digest) ? this.stat(digest) : undefined;
-        if (info) yield info;
+        if (isDigest(digest)) yield digest;
       }
     }
   }

@@ -20,7 +20,9 @@ function pad(cell: string, width: number): string {
   return cell + ' '.repeat(width - widthOf(cell));
 }
 
+const ASCII = /^[\x20-\x7e]*$/;
+
 /** Characters, not UTF-16 units. */
 function widthOf(text: string): number {
-  return [...text].length;
+  return ASCII.test(text) ? text.length : [...text].length;
 }

@@ -48,17 +48,16 @@ export async function removeOrphans(
 }
 
 async function orphanBlobs({ blobs, metadata, paths }: StoreContext): Promise<Orphan[]> {
-  const found: { digest: Digest; size: number }[] = [];
-  for await (const info of blobs.list()) found.push(info);
-  const known = new Set(metadata.database.all<{ digest: Digest }>('SELECT digest FROM blobs').map((row) => row.digest));
+  const found = [...blobs.digests()];
+  const known = new Set(metadata.database.columns<[Digest]>('SELECT digest FROM blobs').map(([digest]) => digest));
   const garbage = garbageKeys(metadata);
   return found
-    .filter(({ digest }) => !known.has(digest) && !garbage.has(digest) && !metadata.leases.holds('blob', digest))
-    .map(({ digest, size }) => ({
+    .filter((digest) => !known.has(digest) && !garbage.has(digest) && !metadata.leases.holds('blob', digest))
+    .map((digest) => ({
       kind: 'blob',
       key: digest,
       path: blobPath(paths, digest).slice(paths.root.length + 1),
-      bytes: size,
+      bytes: blobs.stat(digest)?.size ?? 0,
       because: 'no row knows it',
     }));
 }
