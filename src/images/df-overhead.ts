@@ -1,6 +1,7 @@
 /** What the store takes for itself: database, index.json, file indexes, partial blobs, directories. */
-import { lstatSync, readdirSync } from 'node:fs';
+import { lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
+import { readMountInfo } from '../mounts/mountinfo.ts';
 import { STORE_DIRECTORIES } from '../store-layout.ts';
 import type { StoreContext } from './context.ts';
 import { type Amount, addAmount } from './usage.ts';
@@ -22,17 +23,23 @@ export interface Overhead extends Readonly<Amount> {
 
 /** Looks at each file of the small areas; blobs and layers are counted by their rows. */
 export async function overheadOf({ paths }: StoreContext): Promise<Overhead> {
+  const mounted = mountPointsIn(paths.root);
+  const content = (directory: string) => contentOf(directory, mounted);
   const database = amountOf([paths.database, `${paths.database}-wal`, `${paths.database}-shm`]);
-  const indexes = contentOf(paths.indexes);
-  const partial = contentOf(paths.ingest);
-  const containers = contentOf(paths.containers);
+  const indexes = content(paths.indexes);
+  const partial = content(paths.ingest);
+  const containers = content(paths.containers);
   const own = STORE_DIRECTORIES.map((name) => paths[name]);
   const algorithms = readdirSync(paths.blobs).map((name) => join(paths.blobs, name));
   const rest = amountOf([paths.root, paths.reserve, paths.ociLayout, paths.index, ...own, ...algorithms]);
   const driver: Amount = { bytes: 0, inodes: 0 };
-  for (const name of driverOwn(paths.layers)) addAmount(driver, treeOf(join(paths.layers, name)));
+  for (const name of driverOwn(paths.layers)) {
+    const path = join(paths.layers, name);
+    addAmount(driver, amountOf([path]));
+    addAmount(driver, content(path));
+  }
   for (const directory of [paths.locks, paths.sessions, paths.tmp, paths.mounts, paths.run]) {
-    addAmount(rest, contentOf(directory));
+    addAmount(rest, content(directory));
   }
   const sum: Amount = { bytes: 0, inodes: 0 };
   for (const part of [database, indexes, partial, driver, containers, rest]) addAmount(sum, part);
@@ -48,14 +55,15 @@ function amountOf(paths: readonly string[]): Amount {
   return sum;
 }
 
-function treeOf(path: string): Amount {
-  const sum = amountOf([path]);
-  addAmount(sum, contentOf(path));
-  return sum;
+/** Mountpoints in the store. What is mounted shows files of other places, with vfs such that are counted there. */
+export function mountPointsIn(root: string): ReadonlySet<string> {
+  const real = realpathSync(root);
+  const inside = readMountInfo().filter(({ mountPoint }) => mountPoint.startsWith(`${real}/`));
+  return new Set(inside.map(({ mountPoint }) => root + mountPoint.slice(real.length)));
 }
 
 /** All below a directory, without what is mounted there. */
-function contentOf(directory: string): Amount {
+function contentOf(directory: string, mounted: ReadonlySet<string>): Amount {
   const sum: Amount = { bytes: 0, inodes: 0 };
   const found = lstatSync(directory, { throwIfNoEntry: false });
   if (!found?.isDirectory()) return sum;
@@ -64,6 +72,7 @@ function contentOf(directory: string): Amount {
   for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     for (const entry of readdirSync(next, { withFileTypes: true })) {
       const path = join(next, entry.name);
+      if (mounted.has(path)) continue;
       const stat = lstatSync(path, { throwIfNoEntry: false });
       if (stat === undefined || stat.dev !== device) continue;
       addAmount(sum, { bytes: stat.blocks * 512, inodes: 1 });

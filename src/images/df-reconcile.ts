@@ -10,7 +10,7 @@ import { algorithmOf, type Digest, hexOf } from '../oci/digest.ts';
 import type { OperationOptions } from '../progress.ts';
 import type { StoreContext } from './context.ts';
 import type { DiskUsage } from './df.ts';
-import { driverOwn, isDriverOwn } from './df-overhead.ts';
+import { driverOwn, isDriverOwn, mountPointsIn } from './df-overhead.ts';
 import { type Amount, addAmount } from './usage.ts';
 
 export interface Difference extends Readonly<Amount> {
@@ -82,6 +82,7 @@ class Walk {
   readonly #root: string;
   readonly #signal: AbortSignal | undefined;
   readonly #device: number;
+  readonly #mounted: ReadonlySet<string>;
   /** Hard-linked files that were counted. */
   readonly #seen = new Set<number>();
 
@@ -89,6 +90,7 @@ class Walk {
     this.#root = root;
     this.#signal = signal;
     this.#device = lstatSync(root).dev;
+    this.#mounted = mountPointsIn(root);
   }
 
   /** What lies `depth` and more levels below a directory of the store; the levels above are overhead. */
@@ -128,6 +130,7 @@ class Walk {
 
   /** Counts one file; whether it is a directory to go into. */
   #count(sum: Amount, path: string): boolean {
+    if (this.#mounted.has(path)) return false;
     const stat = lstatSync(path, { throwIfNoEntry: false });
     if (stat === undefined || stat.dev !== this.#device) return false;
     if (!stat.isDirectory() && stat.nlink > 1) {

@@ -22,12 +22,15 @@ const DRIVERS: Readonly<Record<string, readonly Requirement[]>> = {
   vfs: [root],
 };
 
-/** `df` says what du(1) finds, to the byte. */
+/**
+ * `df` says what du(1) finds, to the byte. What is mounted is left out by hand: vfs mounts directories of the store
+ * itself, which `du -x` would count a second time.
+ */
 async function agreesWithDu(store: OpenStore): Promise<void> {
   const usage = await diskUsage(store, { reconcile: true });
   const du = (...args: string[]) =>
     Number(
-      execFileSync('du', ['-sx', ...args, store.paths.root])
+      execFileSync('du', ['-sx', `--exclude=${store.paths.mounts}/*`, ...args, store.paths.root])
         .toString()
         .split('\t')[0],
     );
