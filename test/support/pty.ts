@@ -69,8 +69,9 @@ export class TestTerminal implements Disposable {
   }
 }
 
-/** 128+N when signal N ended it. */
+/** 128+N when signal N ended it: perhaps before the last of what it showed was read. */
 export async function statusOf(child: ChildProcess): Promise<number> {
-  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+  const { exitCode: code, signalCode: signal } = child;
   return signal === null ? (code ?? -1) : 128 + constants.signals[signal];
 }
