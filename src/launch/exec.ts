@@ -52,7 +52,7 @@ export async function execForeground(
 ): Promise<RunningProcess> {
   const [stdin, stdout, stderr] = io.stdio ?? ['inherit', 'inherit', 'inherit'];
   const stdio: Stdio = [options.interactive ? stdin : 'ignore', stdout, stderr];
-  return join(store, name, { ...options, tty: false }, stdio, io, () => undefined);
+  return join(store, name, { ...options, tty: false }, stdio, io);
 }
 
 /** The caller's terminal joined to one of the container's; until the program ends. */
@@ -77,7 +77,8 @@ export async function execTerminal(
   };
   try {
     const ignored: Stdio = ['ignore', 'ignore', 'ignore'];
-    const program = await join(store, name, { ...options, tty: true }, ignored, io, connect);
+    const own = { size: terminal.size, connect };
+    const program = await join(store, name, { ...options, tty: true }, ignored, io, own);
     const result = await program.exited;
     await ended;
     return result;
@@ -94,13 +95,19 @@ function passKeys(stdin: TerminalInput, terminal: RawTerminal, master: ReadStrea
   signal.addEventListener('abort', () => stdin.off('data', onData).pause(), { once: true });
 }
 
+/** Of the caller: its size now, and what is done with the master of the program's own. */
+interface CallersTerminal {
+  readonly size: WindowSize;
+  readonly connect: (master: number) => void;
+}
+
 async function join(
   store: ContainerStore,
   name: string,
   options: ExecOptions,
   stdio: Stdio,
   io: Pick<ForegroundIO, 'signal' | 'onWarning'>,
-  onTerminal: (master: number) => void,
+  terminal?: CallersTerminal,
 ): Promise<RunningProcess> {
   const { record, pid, startTime } = await running(store, name);
   const cgroups = ContainerCgroups.find(cgroupPath(record.spec));
@@ -116,8 +123,8 @@ async function join(
     using _unused = init;
     const abort = (): boolean => init.child.kill('SIGKILL');
     io.signal?.addEventListener('abort', abort, { once: true });
-    const request = await programRequest(record.spec, options);
-    launch(init, request, late, members, io, onTerminal);
+    const request = await programRequest(record.spec, options, terminal?.size);
+    launch(init, request, late, members, io, terminal?.connect);
     const result = init.ended.then((end): ExitResult => {
       io.signal?.removeEventListener('abort', abort);
       return { ...end, oomKilled: false };
@@ -134,7 +141,7 @@ function launch(
   namespaces: readonly NamespaceFile[],
   members: readonly number[],
   { onWarning = () => undefined }: Pick<ForegroundIO, 'onWarning'>,
-  onTerminal: (master: number) => void,
+  onTerminal: (master: number) => void = () => undefined,
 ): void {
   init.ready();
   init.become((remote) => {
@@ -163,11 +170,13 @@ function openNamespaces(pid: number, mapped: boolean): { early: NamespaceFile[];
   return { early: opened.filter(({ early }) => early), late: opened.filter(({ early }) => !early) };
 }
 
-const DEFAULT_WINDOW: WindowSize = { rows: 24, columns: 80 };
-
 type ExecRequest = Pick<ProgramRequest, 'process' | 'filter' | 'windowSize'>;
 
-async function programRequest(spec: ContainerSpec, options: ExecOptions): Promise<ExecRequest> {
+async function programRequest(
+  spec: ContainerSpec,
+  options: ExecOptions,
+  windowSize: WindowSize | undefined,
+): Promise<ExecRequest> {
   const own = spec.process;
   const program: ProcessSpec = {
     ...own,
@@ -181,5 +190,5 @@ async function programRequest(spec: ContainerSpec, options: ExecOptions): Promis
   };
   const { seccomp, capabilities } = program;
   const filter = seccomp && !options.privileged ? await filterFor(seccomp, capabilities) : undefined;
-  return { process: program, filter, windowSize: options.tty ? DEFAULT_WINDOW : undefined };
+  return { process: program, filter, windowSize };
 }

@@ -23,16 +23,17 @@ export class RawTerminal {
     signal.addEventListener('abort', () => restoreMode(fd, before), { once: true });
   }
 
+  get size(): WindowSize {
+    const { isTTY, rows, columns } = this.#stdout;
+    return isTTY ? { rows, columns } : DEFAULT_SIZE;
+  }
+
   /** The size now, and whenever it changes. */
   onSize(tell: (size: WindowSize) => void, signal: AbortSignal): void {
-    const stdout = this.#stdout;
-    if (!stdout.isTTY) {
-      tell(DEFAULT_SIZE);
-      return;
-    }
-    const report = (): void => tell({ rows: stdout.rows, columns: stdout.columns });
+    const report = (): void => tell(this.size);
     report();
-    stdout.on('resize', report);
-    signal.addEventListener('abort', () => stdout.off('resize', report), { once: true });
+    if (!this.#stdout.isTTY) return;
+    this.#stdout.on('resize', report);
+    signal.addEventListener('abort', () => this.#stdout.off('resize', report), { once: true });
   }
 }

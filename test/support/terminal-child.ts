@@ -8,6 +8,10 @@ const result =
     ? await launcher.runTerminal(JSON.parse(spec) as ContainerSpec)
     : attach !== undefined
       ? await launcher.attach(attach)
-      : await launcher.execTerminal(exec, { command: ['sh'], interactive: true, tty: true });
+      : await launcher.execTerminal(exec, {
+          command: ['sh', '-c', 'stty size; exec sh'],
+          interactive: true,
+          tty: true,
+        });
 console.log(result.detached ? 'DETACHED' : `ENDED ${result.exitCode}`);
 process.exit(result.exitCode);

@@ -69,7 +69,7 @@ describe('a terminal', { concurrency: false }, () => {
 
   test('the detach keys leave it running; it can be joined again, and a second program be run beside', async (t) => {
     if (!requires(t, root, program('busybox'), program('setsid'))) return;
-    using terminal = new TestTerminal({ rows: 24, columns: 80 });
+    using terminal = new TestTerminal({ rows: 31, columns: 97 });
     const first = shell(terminal);
     await terminal.shows(/\$ /);
     terminal.type('x=kept\n\x10\x11');
@@ -77,9 +77,10 @@ describe('a terminal', { concurrency: false }, () => {
     assert.equal(await statusOf(first), 0);
     assert.equal((await kit.launcher.inspect('tt')).state.status, 'running');
     const beside = joinBox(terminal, 'EXEC');
-    await terminal.shows(/[#$] /);
+    // From its first instruction on.
+    await terminal.shows(/31 97\r\n[^]*[#$] /);
     terminal.type('tty; stty size; cat /proc/1/comm; exit 8\n');
-    await terminal.shows(/\/dev\/pts\/1\r\n24 80\r\nsh\r\n/);
+    await terminal.shows(/\/dev\/pts\/1\r\n31 97\r\nsh\r\n/);
     assert.equal(await statusOf(beside), 8);
     const second = joinBox(terminal, 'ATTACH');
     await delay(500);
