@@ -78,7 +78,7 @@ describe('a terminal', { concurrency: false }, () => {
     assert.equal((await kit.launcher.inspect('tt')).state.status, 'running');
     const beside = joinBox(terminal, 'EXEC');
     // From its first instruction on.
-    await terminal.shows(/31 97\r\n(?:.*\n)*.*[#$] /);
+    await terminal.shows(/31 97\r\n[\s\S]*[#$] /);
     terminal.type('tty; stty size; cat /proc/1/comm; exit 8\n');
     await terminal.shows(/\/dev\/pts\/1\r\n31 97\r\nsh\r\n/);
     assert.equal(await statusOf(beside), 8);
