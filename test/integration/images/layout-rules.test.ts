@@ -1,0 +1,71 @@
+/** What is made and saved here keeps the OCI Image Specification's rules. */
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { buildImage } from '../../../src/images/build.ts';
+import { findImage } from '../../../src/images/find.ts';
+import { saveDirectory, saveFile } from '../../../src/images/save.ts';
+import { squashImage } from '../../../src/images/squash.ts';
+import type { OpenStore } from '../../../src/images/store.ts';
+import { parseReference } from '../../../src/oci/reference.ts';
+import { checkLayoutRules } from '../../support/layout-rules.ts';
+import { requires, root } from '../../support/requires.ts';
+import { tempDir } from '../../support/temp-dir.ts';
+import { openTestStore } from '../../support/test-store.ts';
+
+const EPOCH = 1_700_000_000;
+
+/** Images as `build` makes them with each compression, and one squashed. */
+async function makeImages(store: OpenStore): Promise<void> {
+  for (const compression of ['gzip', 'zstd', 'none'] as const) {
+    const layers = [{ files: { 'etc/one': '1' } }, { files: { 'etc/two': '2'.repeat(70_000) } }];
+    const changes = ['CMD ["cat","/etc/one"]', 'ENV A=b', 'LABEL c=d', 'EXPOSE 80', 'USER app'];
+    const options = { layers, compression, changes, author: 'me', message: 'made', epoch: EPOCH };
+    await buildImage(store, parseReference(`made/${compression}:1`), options);
+  }
+  await squashImage(store, findImage(store, 'made/gzip:1'), parseReference('squashed:1'), { epoch: EPOCH });
+}
+
+test('a layout, an archive and the store itself are what image-spec asks for', async (t) => {
+  if (!requires(t, root)) return;
+  using directory = tempDir('rules');
+  await using store = await openTestStore({ root: join(directory.path, 'store') });
+  await makeImages(store);
+  const images = store.metadata.images.list();
+  const expected = { manifests: 4, layers: 7 };
+
+  const layout = join(directory.path, 'layout');
+  await saveDirectory(store, images, layout);
+  assert.deepEqual(checkLayoutRules(layout), expected);
+
+  const [archive, unpacked] = [join(directory.path, 'all.tar'), join(directory.path, 'unpacked')];
+  await saveFile(store, images, 'oci-archive', archive);
+  mkdirSync(unpacked);
+  execFileSync('tar', ['-xf', archive, '-C', unpacked]);
+  assert.deepEqual(checkLayoutRules(unpacked), expected);
+
+  assert.deepEqual(checkLayoutRules(store.paths.root), expected);
+});
+
+test('the rules notice what breaks them', async (t) => {
+  if (!requires(t, root)) return;
+  using directory = tempDir('rules');
+  await using store = await openTestStore({ root: join(directory.path, 'store') });
+  await makeImages(store);
+  const layout = join(directory.path, 'layout');
+  await saveDirectory(store, store.metadata.images.list(), layout);
+  const path = join(layout, 'index.json');
+  const good = readFileSync(path, 'utf8');
+  for (const [text, by] of [
+    ['"size":', '"size":1'],
+    ['"schemaVersion":2', '"schemaVersion":1'],
+    ['image.manifest.v1+json"', 'image.index.v1+json"'],
+    ['made/gzip:1', '-made'],
+  ] as const) {
+    assert.ok(good.includes(text), text);
+    writeFileSync(path, good.replaceAll(text, by));
+    assert.throws(() => checkLayoutRules(layout), assert.AssertionError, `${text} as ${by}`);
+  }
+});
