@@ -17,6 +17,7 @@ import type { OperationOptions } from '../progress.ts';
 import { publishImage } from './built-image.ts';
 import type { StoreContext } from './context.ts';
 import { snapshotChanges } from './diff-snapshot.ts';
+import { historyOf } from './history.ts';
 import { readImage, type StoredImage } from './image-layers.ts';
 import { openLease } from './lease.ts';
 import { imageName } from './name-image.ts';
@@ -96,7 +97,7 @@ export type Base = Pick<StoredImage, 'layers' | 'rawConfig'> & { readonly histor
 export const NO_BASE: Base = { layers: [], rawConfig: emptyConfig(hostPlatform()), history: [] };
 
 export function asBase(image: StoredImage): Base {
-  return { layers: image.layers, rawConfig: image.rawConfig, history: image.config.history };
+  return { layers: image.layers, rawConfig: image.rawConfig, history: historyOf(image) };
 }
 
 async function baseOf(context: StoreContext, snapshot: SnapshotRow | undefined): Promise<Base> {

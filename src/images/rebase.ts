@@ -8,11 +8,11 @@ import type { HistoryEntry } from '../oci/config.ts';
 import type { Reference } from '../oci/reference.ts';
 import { type NewImageOptions, publishLayers } from './commit.ts';
 import type { StoreContext } from './context.ts';
+import { historyOf, keptHistory } from './history.ts';
 import { readImage, type StoredImage } from './image-layers.ts';
 import { openLease } from './lease.ts';
 import { creationDate, sourceDateEpoch } from './next-config.ts';
 import type { PullResult } from './pull/pull.ts';
-import { keptHistory } from './squash.ts';
 
 export interface RebaseRequest {
   readonly image: ImageRow;
@@ -45,9 +45,9 @@ export async function rebaseImage(
   }
   const next = await readImage(context, onto);
   const upper = own.layers.slice(count);
-  const ownHistory = own.config.history.slice(keptHistory(own.config.history, count).length);
+  const ownHistory = historyOf(own).slice(keptHistory(historyOf(own), count).length);
   const created = creationDate(options.epoch ?? sourceDateEpoch());
-  const history: HistoryEntry[] = [...next.config.history, ...ownHistory];
+  const history: HistoryEntry[] = [...historyOf(next), ...ownHistory];
   await using lease = await openLease(context, `rebase ${image.name}`);
   lease.hold({ blobs: [...next.layers, ...upper].map((layer) => layer.descriptor.digest) });
   const result = await publishLayers(

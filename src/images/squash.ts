@@ -2,11 +2,11 @@
 import { packLayer } from '../archive/pack.ts';
 import { TslayerError } from '../errors.ts';
 import type { ImageRow } from '../metadata/images.ts';
-import type { HistoryEntry } from '../oci/config.ts';
 import type { Reference } from '../oci/reference.ts';
 import { asBase, historyEntry, type NewImageOptions, nonEmpty, packOptions, publishLayers } from './commit.ts';
 import type { StoreContext } from './context.ts';
 import { flattenLayers } from './flatten.ts';
+import { historyOf, keptHistory } from './history.ts';
 import { readImage } from './image-layers.ts';
 import { openLease } from './lease.ts';
 import { addLayerBlob } from './new-blob.ts';
@@ -45,7 +45,7 @@ export async function squashImage(
   const base = {
     ...asBase(stored),
     layers: stored.layers.slice(0, keep),
-    history: keptHistory(stored.config.history, keep),
+    history: keptHistory(historyOf(stored), keep),
   };
   const entry = historyEntry('tslayer squash', options, created, layers.length === 0);
   return await publishLayers(context, base, layers, [entry], created, {
@@ -53,11 +53,4 @@ export async function squashImage(
     source: `squash ${image.name}`,
     options,
   });
-}
-
-/** The history up to the last layer that is kept. */
-export function keptHistory(history: readonly HistoryEntry[], keep: number): HistoryEntry[] {
-  let layers = 0;
-  const end = history.findIndex((entry) => !entry.empty_layer && ++layers > keep);
-  return history.slice(0, end === -1 ? history.length : end);
 }

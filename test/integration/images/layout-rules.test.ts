@@ -6,14 +6,17 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { buildImage } from '../../../src/images/build.ts';
 import { findImage } from '../../../src/images/find.ts';
+import { readImage } from '../../../src/images/image-layers.ts';
 import { saveDirectory, saveFile } from '../../../src/images/save.ts';
 import { squashImage } from '../../../src/images/squash.ts';
 import type { OpenStore } from '../../../src/images/store.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
+import { layoutRegistry } from '../../support/layout-registry.ts';
 import { checkLayoutRules } from '../../support/layout-rules.ts';
+import { addImage } from '../../support/memory-images.ts';
 import { requires, root } from '../../support/requires.ts';
 import { tempDir } from '../../support/temp-dir.ts';
-import { openTestStore } from '../../support/test-store.ts';
+import { openTestStore, pullFrom } from '../../support/test-store.ts';
 
 const EPOCH = 1_700_000_000;
 
@@ -27,6 +30,26 @@ async function makeImages(store: OpenStore): Promise<void> {
   }
   await squashImage(store, findImage(store, 'made/gzip:1'), parseReference('squashed:1'), { epoch: EPOCH });
 }
+
+test('an image made on a base without a history has one of all its layers', async (t) => {
+  if (!requires(t, root)) return;
+  using directory = tempDir('rules');
+  await using registry = await layoutRegistry();
+  registry.publish({ 'base:1': (await addImage(registry.content, [{ a: '1' }, { b: '2' }])).root });
+  await using store = await openTestStore({ root: join(directory.path, 'store') });
+  const base = `${registry.host}/base:1`;
+  await pullFrom(store, base);
+  const options = { from: findImage(store, base), layers: [{ files: { c: '3' } }], epoch: EPOCH };
+  await buildImage(store, parseReference('made:1'), options);
+  const layout = join(directory.path, 'layout');
+  await saveDirectory(store, [findImage(store, 'made:1')], layout);
+  assert.deepEqual(checkLayoutRules(layout), { manifests: 1, layers: 3 });
+  const { config } = await readImage(store, findImage(store, 'made:1'));
+  assert.deepEqual(
+    config.history.map(({ created_by }) => created_by),
+    [undefined, undefined, 'tslayer build'],
+  );
+});
 
 test('a layout, an archive and the store itself are what image-spec asks for', async (t) => {
   if (!requires(t, root)) return;
