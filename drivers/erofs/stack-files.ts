@@ -9,11 +9,11 @@
  * what a power loss leaves under one is whole.
  */
 import { createHash } from 'node:crypto';
-import { existsSync, fdatasyncSync, ftruncateSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, fdatasyncSync, ftruncateSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
-import { hasErrno } from '../../src/sys/libc.ts';
 import { tryLock } from '../../src/sys/locks.ts';
+import { namesIn } from '../../src/sys/names-in.ts';
 
 export const STACKS = '.stacks';
 const PARTIAL = '.partial';
@@ -36,7 +36,7 @@ export class StackFiles {
 
   /** Paths of the files of a kind that are there. */
   list(kind: StackFileKind): string[] {
-    return this.#names()
+    return namesIn(this.directory)
       .filter((name) => name.endsWith(`.${kind}`))
       .map((name) => join(this.directory, name));
   }
@@ -60,16 +60,7 @@ export class StackFiles {
 
   /** Removes what processes that died were writing. */
   sweep(): void {
-    for (const name of this.#names()) if (name.endsWith(PARTIAL)) sweepPartial(join(this.directory, name));
-  }
-
-  #names(): string[] {
-    try {
-      return readdirSync(this.directory);
-    } catch (error) {
-      if (hasErrno(error, 'ENOENT')) return [];
-      throw error;
-    }
+    for (const name of namesIn(this.directory)) if (name.endsWith(PARTIAL)) sweepPartial(join(this.directory, name));
   }
 }
 

@@ -21,7 +21,6 @@ import {
   fsyncSync,
   mkdirSync,
   openSync,
-  readdirSync,
   readFileSync,
   renameSync,
   rmSync,
@@ -32,6 +31,7 @@ import { TslayerError } from '../errors.ts';
 import { storePaths } from '../store-layout.ts';
 import { hasErrno } from '../sys/libc.ts';
 import { type FileLock, lock, tryLock } from '../sys/locks.ts';
+import { namesIn } from '../sys/names-in.ts';
 import type { ContainerState } from './launcher.ts';
 import type { ContainerSpec } from './spec.ts';
 
@@ -115,12 +115,7 @@ export class ContainerStore {
   }
 
   ids(): string[] {
-    try {
-      return readdirSync(this.directory).filter((name) => ID.test(name));
-    } catch (error) {
-      if (hasErrno(error, 'ENOENT')) return [];
-      throw error;
-    }
+    return namesIn(this.directory).filter((name) => ID.test(name));
   }
 
   read(id: string): ContainerRecord | undefined {

@@ -7,6 +7,7 @@ import { closeSync, openSync, readdirSync, readFileSync, unlinkSync } from 'node
 import { join } from 'node:path';
 import { chownAt, O_DIRECTORY, O_RDONLY, statFd } from '../sys/at.ts';
 import { hasErrno } from '../sys/libc.ts';
+import { namesIn } from '../sys/names-in.ts';
 import { walkTree } from '../sys/walk.ts';
 import { unionIdOf, unionsNow, writableBranches } from './aufs-unions.ts';
 import { findMount, type MountInfo, parseMountInfo, readMountInfo } from './mountinfo.ts';
@@ -115,13 +116,4 @@ function listedInodes(branch: string): bigint[] {
     const inode = /^(\d+)\.\d+$/.exec(name)?.[1];
     return inode === undefined ? [] : [BigInt(inode)];
   });
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return [];
-    throw error;
-  }
 }

@@ -2,9 +2,10 @@
  * AUFS' unions, of every mount namespace and also detached ones, as sysfs tells them: `si_ID/brN` holds one branch
  * each, `PATH=rw`. The mount table has a union's id and no branch.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrno } from '../sys/libc.ts';
+import { namesIn } from '../sys/names-in.ts';
 import { pauseSync } from './lock.ts';
 import { type MountInfo, readMountInfo, unescapeField } from './mountinfo.ts';
 
@@ -65,15 +66,6 @@ function readAttribute(path: string): string {
       if (tries === 1 || !hasErrno(error, 'EBUSY')) throw error;
       pauseSync(PAUSE_MS);
     }
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return [];
-    throw error;
   }
 }
 
