@@ -19,7 +19,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { mknod, S_IFCHR, S_IFIFO, S_IFSOCK } from '../../src/sys/files.ts';
+import { exchange, mknod, S_IFCHR, S_IFIFO, S_IFSOCK } from '../../src/sys/files.ts';
 import { setXattr } from '../../src/sys/xattr.ts';
 import type { Change, Stack } from '../driver.ts';
 import { dir, file, hardlink, symlink } from './items.ts';
@@ -170,6 +170,17 @@ export const changesPart: Part = {
       execFileSync('touch', ['-d', '@1234567890.123456789', join(path, 'one'), join(path, 'two')]);
     });
     assert.deepEqual(lines, ['~ one/x', '~ p', '~ q', '~ two/x']);
+  },
+
+  async 'files and directories that were exchanged'(kit) {
+    const stack = await kit.stack(BASE);
+    const lines = await changesAfter(kit, stack, (path) => {
+      mkdirSync(join(path, 'own'));
+      writeFileSync(join(path, 'own/x'), '');
+      exchange(join(path, 'f'), join(path, 'd/a'));
+      exchange(join(path, 'own'), join(path, 'l'));
+    });
+    assert.deepEqual(lines, ['~ d/a', '~ f', '~ l', '+ l/x', '+ own']);
   },
 
   async 'sockets are left out; one in the place of a file deletes it'(kit) {

@@ -4,7 +4,7 @@ import { closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { isTslayerError } from '../../src/errors.ts';
 import { unmount } from '../../src/mounts/unmount.ts';
-import { encodeLayer } from './encode.ts';
+import { encodeLayer, type LayerItem } from './encode.ts';
 import { dir, file, whiteout } from './items.ts';
 import { type Kit, sharedUnpacker } from './kit.ts';
 import type { Part } from './suite.ts';
@@ -35,6 +35,18 @@ export const lifecycle: Part = {
     assert.deepEqual(await listed(kit), []);
     await kit.layer([file('x')], [], 'a2');
     assert.deepEqual(await listed(kit), ['a2']);
+  },
+
+  async 'a layer whose bytes stop coming leaves nothing'(kit) {
+    const fresh = names(kit);
+    const items = async function* (): AsyncGenerator<LayerItem> {
+      yield dir('d');
+      yield file('d/f', Buffer.alloc(1_000_000, 'x'));
+      throw new Error('the network is gone');
+    };
+    await assert.rejects(kit.layer(items(), [], 'a1'), /the network is gone/);
+    assert.deepEqual(names(kit), fresh);
+    await kit.layer([file('f')], [], 'a1');
   },
 
   async 'a layer is not there before it is committed'(kit) {
@@ -143,6 +155,24 @@ export const lifecycle: Part = {
       paths.map((_, at) => `${at}`),
     );
     for (const [at, id] of ids.entries()) assert.ok((await kit.changes(id, stack)).includes('~ d/f'), `${at}`);
+  },
+
+  async 'sixteen layers over one parent at once, and one of sixteen that want the same name'(kit) {
+    const stack = await kit.stack([dir('d'), file('d/f', 'x')]);
+    const stacks = await Promise.all(
+      Array.from({ length: 16 }, (_, at) => kit.layer([dir('d'), file(`d/${at}`, `${at}`)], stack)),
+    );
+    for (const [at, made] of stacks.entries()) {
+      const paths = (await kit.view(made)).map(({ path }) => path);
+      assert.deepEqual(paths, ['', 'd', ...[`d/${at}`, 'd/f'].sort()]);
+    }
+    const wanted = await Promise.allSettled(Array.from({ length: 16 }, () => kit.driver.prepare('same1', stack)));
+    const refused = wanted.filter((result) => result.status === 'rejected');
+    assert.equal(refused.length, 15);
+    for (const { reason } of refused) {
+      assert.ok(isTslayerError(reason, 'IN_USE') || isTslayerError(reason, 'ALREADY_EXISTS'), String(reason));
+    }
+    assert.equal(readFileSync(join(await kit.mount('same1', stack), 'd/f'), 'utf8'), 'x');
   },
 
   async 'usage grows with what is written'(kit) {

@@ -1,14 +1,24 @@
 /** What files carry: nothing may be lost between a tar and its mount, nor be added. */
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
+import {
+  closeSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { getXattr, listXattrs } from '../../src/sys/xattr.ts';
 import type { LayerItem } from './encode.ts';
 import { block, char, dir, fifo, file, hardlink, symlink } from './items.ts';
-import type { Kit } from './kit.ts';
+import { type Kit, treeBelow } from './kit.ts';
 import type { Part } from './suite.ts';
-import type { TreeRecord } from './tree.ts';
+import { compareTrees, type TreeRecord } from './tree.ts';
 
 async function recordsOf(kit: Kit, items: readonly LayerItem[]): Promise<Map<string, TreeRecord>> {
   const records = await kit.view(await kit.stack(items));
@@ -77,6 +87,20 @@ export const metadata: Part = {
     assert.deepEqual(found.get('file')?.xattrs, expected);
     assert.equal(found.get('file')?.mtime, '5.000000000');
     assert.deepEqual(found.get('link')?.xattrs, ['trusted.link=6c']);
+  },
+
+  async 'default ACLs are kept, inherited by what is made in a snapshot, and told with it'(kit) {
+    const shared = dir('shared', { xattrs: { 'system.posix_acl_default': ACL } });
+    const stack = await kit.stack([shared, dir('plain')]);
+    const { id, path } = await kit.work(stack);
+    assert.deepEqual(getXattr(join(path, 'shared'), 'system.posix_acl_default'), ACL);
+    writeFileSync(join(path, 'shared/file'), 'x');
+    mkdirSync(join(path, 'shared/dir'));
+    writeFileSync(join(path, 'plain/file'), 'x');
+    assert.notEqual(getXattr(join(path, 'shared/file'), 'system.posix_acl_access'), undefined);
+    assert.equal(getXattr(join(path, 'plain/file'), 'system.posix_acl_access'), undefined);
+    const committed = await kit.layer(kit.driver.changes(id, stack), stack);
+    assert.deepEqual(compareTrees(treeBelow(path), await kit.view(committed)), []);
   },
 
   async "the union's own attributes are never taken from an image nor shown"(kit) {
@@ -205,6 +229,28 @@ export const metadata: Part = {
     const snapshot = await kit.driver.usage(id);
     assert.ok(snapshot.bytes < 1024 ** 2, `${snapshot.bytes} bytes on disk`);
     assert.deepEqual(await kit.changes(id, stack), []);
+  },
+
+  async 'a sparse file of 5 GiB that is written to is told, and stored anew, by its data'(kit) {
+    const size = 5 * 1024 ** 3;
+    // A driver may keep holes in units of its own, and copy a unit whole.
+    const limit = size / 100;
+    const segments = [{ offset: size - 4096, length: 4096 }];
+    const stack = await kit.stack([file('sparse', Buffer.alloc(4096, 'z'), { size, segments })]);
+    const { id, path } = await kit.work(stack);
+    const fd = openSync(join(path, 'sparse'), 'r+');
+    writeSync(fd, Buffer.alloc(4096, 'm'), 0, 4096, 2 * 1024 ** 3);
+    closeSync(fd);
+    for await (const change of kit.driver.changes(id, stack)) {
+      if (change.kind === 'modified' && change.entry.type === 'file') {
+        assert.equal(change.entry.size, size);
+        assert.ok(change.entry.storedSize < limit, `${change.entry.storedSize} bytes are told`);
+      }
+    }
+    const committed = await kit.layer(kit.driver.changes(id, stack), stack);
+    const { bytes } = await kit.driver.usage(committed[0]);
+    assert.ok(bytes < limit, `${bytes} bytes on disk`);
+    assert.deepEqual(compareTrees(treeBelow(path), await kit.view(committed)), []);
   },
 
   async 'a file of 5 GiB through and through, where holes are all it has'(kit) {

@@ -1,5 +1,6 @@
 /** Whatever layers and writes come, the drivers given show the same tree and find the same changes. */
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
 import type { LayerItem } from '../../drivers/conformance/encode.ts';
@@ -7,6 +8,7 @@ import { dir, file, symlink, whiteout } from '../../drivers/conformance/items.ts
 import { closeUnpacker, describeChange, Kit, treeBelow } from '../../drivers/conformance/kit.ts';
 import { compareTrees, type TreeRecord } from '../../drivers/conformance/tree.ts';
 import type { Change, DriverModule } from '../../drivers/driver.ts';
+import { filled, writeTar } from '../../src/archive/tar-writer.ts';
 import { isTslayerError } from '../../src/errors.ts';
 import { collect } from './collect.ts';
 import { completeLayer, showItem, sketchyLayer } from './random-layers.ts';
@@ -66,7 +68,7 @@ function agreeOnWrites(drivers: Drivers, skip: string | undefined): void {
   describe(`whatever is written on ${names.join(', ')}`, { skip }, () => {
     after(closeUnpacker);
 
-    test('the calls answer alike, the changes are the same, and applied they give the same tree', async () => {
+    test('the calls answer alike, the changes and their tar are the same, and applied they give the same tree', async () => {
       await fc.assert(
         fc.asyncProperty(writes, async (list) => {
           const [first, ...others] = await Promise.all(Object.values(drivers).map((module) => written(module, list)));
@@ -78,7 +80,7 @@ function agreeOnWrites(drivers: Drivers, skip: string | undefined): void {
   });
 }
 
-/** What the calls answer and what changes they leave on one driver; checks there that the changes are complete. */
+/** What the calls answer, what changes they leave on one driver, and the tar of these; checks there that the changes are complete. */
 async function written(module: DriverModule, list: readonly Write[]): Promise<readonly string[][]> {
   await using kit = await Kit.open(module);
   const stack = await kit.stack(BASE, OVER);
@@ -88,13 +90,15 @@ async function written(module: DriverModule, list: readonly Write[]): Promise<re
   for await (const change of kit.driver.changes(id, stack)) changes.push(await tell(change));
   const applied = await kit.layer(kit.driver.changes(id, stack), stack);
   assert.deepEqual(compareTrees(treeBelow(path), await kit.view(applied)), [], `${module.name}: applied again`);
-  return [answers, changes];
+  const tar = createHash('sha256');
+  for await (const chunk of writeTar(kit.driver.changes(id, stack))) tar.update(chunk);
+  return [answers, changes, [tar.digest('hex')]];
 }
 
 async function tell(change: Change): Promise<string> {
   if (change.kind === 'deleted' || change.kind === 'opaque') return describeChange(change);
   const { mode, uid, gid, mtime, size, xattrs, linkname } = change.entry;
-  const content = change.open ? Buffer.concat(await collect(change.open())).toString() : '';
+  const content = change.open ? Buffer.concat(await collect(filled(change.entry, change.open()))).toString() : '';
   const attributes = xattrs.map((xattr) => `${Buffer.from(xattr.name)}=${Buffer.from(xattr.value)}`).join();
   const time = `${mtime.seconds}.${mtime.nanoseconds}`;
   return [describeChange(change), mode, uid, gid, time, size, attributes, Buffer.from(linkname), content].join(' ');

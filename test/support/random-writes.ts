@@ -20,7 +20,7 @@ import {
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { snapshotTree } from '../../drivers/conformance/tree.ts';
-import { mknod, S_IFIFO, setTimes } from '../../src/sys/files.ts';
+import { exchange, makedev, mknod, S_IFCHR, S_IFIFO, setTimes } from '../../src/sys/files.ts';
 import { hasErrno } from '../../src/sys/libc.ts';
 import { setXattr } from '../../src/sys/xattr.ts';
 
@@ -56,8 +56,11 @@ const CALLS: Readonly<Record<string, Call>> = {
   rmdir: (path) => rmdirSync(path),
   mkdir: (path) => mkdirSync(path),
   rename: (path, other) => renameFile(path, other),
+  exchange: (path, other) => exchangeFiles(path, other),
   link: (path, other) => linkSync(path, other),
   symlink: (path, other) => symlinkSync(other, path),
+  device: (path, _, n) => mknod(path, S_IFCHR | 0o600, makedev(1, n)),
+  hole: (path, _, n) => truncateSync(path, n * 10_000),
   fifo: (path) => mknod(path, S_IFIFO | 0o600),
   chmod: (path, _, n) => chmodSync(path, 0o600 | (n & 0o177)),
   chown: (path, _, n) => lchownSync(path, n, n),
@@ -69,6 +72,12 @@ const CALLS: Readonly<Record<string, Call>> = {
 function renameFile(path: string, other: string): void {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory()) return;
   renameSync(path, other);
+}
+
+/** As for renaming. */
+function exchangeFiles(path: string, other: string): void {
+  const either = [path, other].map((each) => statSync(each, { throwIfNoEntry: false })?.isDirectory());
+  if (!either.includes(true)) exchange(path, other);
 }
 
 const paths = ['x', 'y', 'z', 'd', 'd/x', 'd/y', 'd/s', 'd/s/x', 'e', 'e/x', 'n', 'n/x'];
