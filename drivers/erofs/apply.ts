@@ -32,7 +32,7 @@ export function beginLayer(files: LayerFiles, id: LayerId, durable: boolean): La
       release();
     },
     async abort() {
-      if (renamed) files.remove(id);
+      if (renamed) await files.remove(id);
       else if (open) rmSync(partial, { force: true });
       if (open) release();
     },

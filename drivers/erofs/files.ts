@@ -8,9 +8,10 @@
  *     .stacks/         files made of whole stacks (stack-files.ts)
  *     .empty/          a directory with nothing in it, for stacks of fewer layers than overlayfs wants
  */
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
+import { unlinkAside } from '../../src/sys/unlink.ts';
 import { isId, requireId } from '../directories/names.ts';
 import type { LayerId } from '../driver.ts';
 import { StackFiles, sweepPartial } from './stack-files.ts';
@@ -63,8 +64,9 @@ export class LayerFiles {
   }
 
   /** One unlink: that is all there is to removing a layer. */
-  remove(id: LayerId): void {
-    for (const opaqueRoot of [false, true]) rmSync(this.path(id, opaqueRoot), { force: true });
+  async remove(id: LayerId): Promise<void> {
+    const file = this.find(id);
+    if (file !== undefined) await unlinkAside(file.path);
     sweepPartial(this.partial(id));
   }
 

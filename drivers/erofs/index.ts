@@ -99,7 +99,7 @@ class ErofsDriver implements StorageDriver {
       removeLooks(this.#layers);
       removeMergedWith(this.#layers, id);
     }
-    this.#layers.remove(id);
+    await this.#layers.remove(id);
     await this.#snapshots.remove(id);
   }
 

@@ -19,6 +19,7 @@ import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, isDigest, verifyBytes } from '../oci/digest.ts';
 import { blobPath, ingestPath, type StorePaths } from '../store-layout.ts';
 import type { FileLock } from '../sys/locks.ts';
+import { unlinkAside } from '../sys/unlink.ts';
 import type { BlobInfo, BlobStore, Ingest, IngestOptions } from './blob-store.ts';
 import { DirectorySync } from './directory-sync.ts';
 
@@ -132,7 +133,7 @@ export class FileBlobStore implements BlobStore {
   }
 
   async remove(digest: Digest): Promise<void> {
-    rmSync(this.path(digest), { force: true });
+    await unlinkAside(this.path(digest));
   }
 
   /**

@@ -107,6 +107,9 @@ export async function removeDropped(context: StoreContext, dropped: Collected, s
   await removeStaleCaches(context);
 }
 
+/** Things removed at a time: large files take the kernel a while, one thread each. */
+const LANES = 4;
+
 /**
  * Removes from the disk what garbage rows name, and the rows with it. What cannot be removed keeps its row, for a
  * later sweep; the first reason is thrown when all the others are gone.
@@ -114,13 +117,17 @@ export async function removeDropped(context: StoreContext, dropped: Collected, s
 export async function removeGarbage(context: StoreContext, rows: readonly GarbageRow[]): Promise<void> {
   const done: GarbageRow[] = [];
   const failures: unknown[] = [];
-  for (const row of rows) {
-    try {
-      if (await removeFromDisk(context, row)) done.push(row);
-    } catch (error) {
-      failures.push(error);
+  const left = rows.values();
+  const lane = async (): Promise<void> => {
+    for (const row of left) {
+      try {
+        if (await removeFromDisk(context, row)) done.push(row);
+      } catch (error) {
+        failures.push(error);
+      }
     }
-  }
+  };
+  await Promise.all(Array.from({ length: LANES }, lane));
   if (done.length > 0) {
     context.metadata.transaction(() => {
       for (const row of done) context.metadata.garbage.delete(row.kind, row.key);
