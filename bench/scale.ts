@@ -6,7 +6,7 @@
  *
  * The image that is pulled again is a real one (bench/images/build.ts).
  */
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Summary, summarize } from '../src/bench/statistics.ts';
 import { textTable } from '../src/bench/table.ts';
@@ -17,6 +17,7 @@ import { Meter } from './lib/meter.ts';
 import { startRegistry } from './lib/registry.ts';
 import { publish } from './lib/report.ts';
 import { ScratchDisk } from './lib/scratch-disk.ts';
+import { TSLAYER } from './lib/tslayer-command.ts';
 
 const { values } = parseArgs({
   options: {
@@ -28,7 +29,6 @@ const { values } = parseArgs({
 });
 
 const LAYERS_EACH = 4;
-const PROGRAM = [process.execPath, join(resolve(import.meta.dirname, '..'), 'bin/tslayer.cjs')];
 const PULLED = 'alpine-3.20';
 using registry = await startRegistry(values.layout, [PULLED]);
 const PULL = ['pull', '--quiet', `${registry.address}/${PULLED}:latest`];
@@ -57,10 +57,10 @@ async function measure(images: number): Promise<Measured[]> {
     fillStore(store, { images, layersEach: LAYERS_EACH, files: true });
     await publishNames(store);
   }
-  await meter.run({ argv: [...PROGRAM, '--root', root, ...PULL] });
+  await meter.run({ argv: [TSLAYER, '--root', root, ...PULL] });
   const measured: Measured[] = [];
   for (const [command, args] of Object.entries(COMMANDS)) {
-    const argv = [...PROGRAM, '--root', root, ...args];
+    const argv = [TSLAYER, '--root', root, ...args];
     const runs = [];
     for (let round = 0; round < Number(values.rounds); round++) runs.push(await meter.run({ argv }));
     measured.push({

@@ -1,10 +1,11 @@
 /** How each tool makes, mounts, compares and removes a snapshot. */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { programPath } from '../../test/support/requires.ts';
 import type { Meter } from '../lib/meter.ts';
+import { TSLAYER, tslayerMissing } from '../lib/tslayer-command.ts';
 
 export interface Peer {
   readonly name: string;
@@ -34,14 +35,11 @@ const needs =
 /** One shell line as one command. */
 const shell = (line: string, ...args: readonly string[]): string[] => ['sh', '-ec', line, 'sh', ...args];
 
-const project = process.env.TSLAYER_BENCH_PROJECT ?? resolve(import.meta.dirname, '../..');
-
 const tslayer = (driver: string): Peer => ({
   name: `tslayer ${driver}`,
-  missing: () => (existsSync(join(project, 'dist')) ? undefined : 'not built: run npm run build'),
+  missing: tslayerMissing,
   async start(disk, layout, meter) {
-    const { bin } = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as { bin: { tslayer: string } };
-    const own = [process.execPath, join(project, bin.tslayer), '--root', join(disk, 'store'), '--driver', driver, '-q'];
+    const own = [TSLAYER, '--root', join(disk, 'store'), '--driver', driver, '-q'];
     await meter.run({ argv: [...own, 'pull', `oci:${layout}:latest`] });
     const target = (key: string): string => join(disk, `mnt-${key}`);
     return {

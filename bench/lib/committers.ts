@@ -1,10 +1,11 @@
 /** The tools whose commits and pushes are compared, each over storage of its own. */
 import { execFileSync, spawn } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { cpSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { programPath } from '../../test/support/requires.ts';
 import type { Command, Meter } from './meter.ts';
+import { TSLAYER, tslayerMissing } from './tslayer-command.ts';
 
 export interface Committer {
   readonly name: string;
@@ -36,17 +37,14 @@ function output(argv: readonly string[], env?: NodeJS.ProcessEnv): string {
   return execFileSync(program, args, options).trim();
 }
 
-const PROJECT = process.env.TSLAYER_BENCH_PROJECT ?? resolve(import.meta.dirname, '../..');
-
 function tslayer(driver: string, durability: 'layer' | 'none'): Committer {
-  const { bin } = JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8')) as { bin: { tslayer: string } };
   return {
     name: `tslayer ${driver}${durability === 'layer' ? ', synced' : ''}`,
-    missing: () => (existsSync(join(PROJECT, 'dist')) ? undefined : 'not built: run npm run build'),
+    missing: tslayerMissing,
     async start(disk) {
       const config = join(disk, 'config.toml');
       writeFileSync(config, `[store]\ndurability = "${durability}"\n`);
-      const argv = [process.execPath, join(PROJECT, bin.tslayer), '--root', join(disk, 'store'), '--config', config];
+      const argv = [TSLAYER, '--root', join(disk, 'store'), '--config', config];
       argv.push('--driver', driver, '--quiet');
       let base = '';
       const mounted = new Set<string>();

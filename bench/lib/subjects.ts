@@ -1,10 +1,11 @@
 /** The tools that are compared: how each is started on an empty disk, and the command that pulls an image with it. */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { programPath } from '../../test/support/requires.ts';
 import type { Command, Meter } from './meter.ts';
+import { PROJECT, TSLAYER, tslayerMissing } from './tslayer-command.ts';
 
 export interface Subject {
   readonly name: string;
@@ -60,9 +61,9 @@ const podman = (storage: 'overlay' | 'vfs'): Subject => ({
         argv: [...argv, 'pull', '-q', '--tls-verify=false', reference(address, image)],
         env,
       }),
-      mount: (address, image) => ({ argv: [...argv, 'image', 'mount', reference(address, image)], env }),
-      remove: (address, image) => ({ argv: [...argv, 'rmi', '-f', reference(address, image)], env }),
-      run: (address, image) => ({ argv: [...argv, ...podmanRun(), reference(address, image), '/bin/true'], env }),
+      mount: (address, image) => ({ argv: [...argv, 'image', 'mount', reference(address, image)] }),
+      remove: (address, image) => ({ argv: [...argv, 'rmi', '-f', reference(address, image)] }),
+      run: (address, image) => ({ argv: [...argv, ...podmanRun(), reference(address, image), '/bin/true'] }),
     };
   },
 });
@@ -175,24 +176,15 @@ const pipeline: Subject = {
   },
 };
 
-const PROJECT = process.env.TSLAYER_BENCH_PROJECT ?? resolve(import.meta.dirname, '../..');
-
-/** What package.json says is called `tslayer`. */
-function executable(): string {
-  const { bin } = JSON.parse(readFileSync(join(PROJECT, 'package.json'), 'utf8')) as { bin: { tslayer: string } };
-  return join(PROJECT, bin.tslayer);
-}
-
 function tslayer(driver: string, durability: 'layer' | 'none'): Subject {
-  const built = join(PROJECT, 'dist/src-cli-main.cjs');
   return {
     name: `tslayer ${driver}${durability === 'layer' ? ', synced' : ''}`,
-    missing: () => (existsSync(built) ? undefined : 'not built: run npm run build'),
+    missing: tslayerMissing,
     async start(disk) {
       const root = join(disk, 'store');
       const config = join(disk, 'config.toml');
       writeFileSync(config, `[store]\ndurability = "${durability}"\n`);
-      const argv = [process.execPath, executable(), '--root', root, '--config', config];
+      const argv = [TSLAYER, '--root', root, '--config', config];
       const own = [...argv, '--driver', driver, '--quiet'];
       const reference = (address: string, image: string): string => `${address}/${image}:latest`;
       return {
