@@ -58,7 +58,12 @@ export async function settle(store: ContainerStore, { spec }: ContainerRecord): 
     ...(now.startedAt && { startedAt: now.startedAt }),
     finishedAt: new Date().toISOString(),
   };
-  store.writeState(spec.id, dead);
+  try {
+    store.writeState(spec.id, dead);
+  } catch (error) {
+    // Somebody removed it meanwhile: it is as dead, and there is nothing to note that in.
+    if (!hasErrno(error, 'ENOENT')) throw error;
+  }
   return dead;
 }
 
