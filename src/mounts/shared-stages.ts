@@ -73,7 +73,17 @@ export function dropClaim(directory: string, claim: string): void {
 function claimedStages(directory: string): string[] {
   const claims = join(directory, CLAIMS);
   if (!existsSync(claims)) return [];
-  return readdirSync(claims).flatMap((name) => readFileSync(join(claims, name), 'utf8').split('\n'));
+  return readdirSync(claims).flatMap((name) => readClaim(join(claims, name)));
+}
+
+/** One that is dropped at this moment, without the lock, claims nothing. */
+function readClaim(path: string): string[] {
+  try {
+    return readFileSync(path, 'utf8').split('\n');
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT')) throw error;
+    return [];
+  }
 }
 
 /** Stages that a mount elsewhere names as a lower directory, or shares the device of. One look at each mount. */
