@@ -80,8 +80,10 @@ function doubled(rows: Uint32Array): Uint32Array<ArrayBuffer> {
 type NameOrder = (a: number, b: number) => number;
 
 /** Of dentries, by the bytes of their names. One function for all directories: it is compiled once. */
-function nameOrder({ dentries: { nameAt, nameLength }, arena: { bytes } }: LayerTree): NameOrder {
+function nameOrder({ dentries: { nameAt, nameLength }, arena }: LayerTree): NameOrder {
   return (a, b) => {
+    // Anew each time: marks that are added meanwhile may move the arena, and what it was is gone then.
+    const { bytes } = arena;
     const shift = nameAt[b]! - nameAt[a]!;
     const rest = nameLength[a]! - nameLength[b]!;
     const end = nameAt[a]! + (rest < 0 ? nameLength[a]! : nameLength[b]!);

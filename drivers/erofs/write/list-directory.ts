@@ -28,7 +28,16 @@ function sortsBefore(names: Uint8Array, at: number, length: number, dots: 1 | 2)
   return length > 1 && names[at + 1]! < DOT;
 }
 
-/** Fills `list` from row `directory`. Slots are 0 as long as they are not settled. */
+function ascends(names: Uint8Array, a: number, aLength: number, b: number, bLength: number): boolean {
+  const common = Math.min(aLength, bLength);
+  for (let i = 0; i < common; i++) if (names[a + i] !== names[b + i]) return names[a + i]! < names[b + i]!;
+  return aLength < bLength;
+}
+
+/**
+ * Fills `list` from row `directory`. Slots are 0 as long as they are not settled. The kernel looks names up by
+ * bisection and believes their order: out of it they would be listed and not be found, so it is looked at once more.
+ */
 export function listDirectory(tree: TreeTables, directory: number, list: DirentList): void {
   const { dentries, directories, inodes, arena } = tree;
   const names = arena.bytes;
@@ -36,9 +45,14 @@ export function listDirectory(tree: TreeTables, directory: number, list: DirentL
   const above = inodes.nid[directories.inode[directories.parent[directory]!]!]!;
   list.clear();
   let dots = 0;
+  let before = -1;
   for (let dentry = directories.first[directory]!; dentry !== 0; dentry = dentries.sibling[dentry]!) {
     const at = dentries.nameAt[dentry]!;
     const length = dentries.nameLength[dentry]!;
+    if (before >= 0 && !ascends(names, dentries.nameAt[before]!, dentries.nameLength[before]!, at, length)) {
+      throw new Error('the names of a directory are out of order');
+    }
+    before = dentry;
     if (dots === 0 && !sortsBefore(names, at, length, 1)) pushDots(tree, list, ++dots, own);
     if (dots === 1 && !sortsBefore(names, at, length, 2)) pushDots(tree, list, ++dots, above);
     const inode = dentries.inode[dentry]!;

@@ -38,6 +38,18 @@ const dir = (path: string): TarMember => ({ path, type: '5' });
 const link = (path: string, target: string): TarMember => ({ path, type: '2', link: target });
 const hard = (path: string, target: string): TarMember => ({ path, type: '1', link: target });
 
+test('names are in order, however much the tree still grows while it is settled', () => {
+  // Whiteouts get a mark in each directory, and all marks together need more memory than the names had.
+  const members = Array.from({ length: 3000 }, (_, i) => `d${i}`).flatMap((name) => [
+    dir(name),
+    ...['node-fetch', 'node.d.ts', 'node', '.wh.gone'].map((file) => ({ path: `${name}/${file}` })),
+  ]);
+  const found = paths(members);
+  assert.equal(found.length, 3000 * 5);
+  assert.deepEqual(found.slice(1, 5), ['d0/gone', 'd0/node', 'd0/node-fetch', 'd0/node.d.ts']);
+  assert.deepEqual(found, found.toSorted());
+});
+
 describe('an EROFS layer stays inside itself', () => {
   const climbs: Record<string, [TarMember[], string[]]> = {
     'through an absolute symlink': [
