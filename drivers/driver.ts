@@ -135,6 +135,8 @@ export interface StackCaches {
 export interface DriverSettings {
   /** A stack is one file system of its own, where the driver can do that (erofs). */
   readonly merged?: boolean;
+  /** Layers are read past the page cache of their files, where the driver and the kernel can do that (erofs). */
+  readonly directio?: boolean;
 }
 
 export interface Probe {

@@ -41,10 +41,10 @@ class ErofsDriver implements StorageDriver {
   readonly #snapshots: Directories;
   readonly #context: MountContext;
 
-  constructor(layers: LayerFiles, snapshots: Directories, { merged = false }: DriverSettings) {
+  constructor(layers: LayerFiles, snapshots: Directories, { merged = false, directio = false }: DriverSettings) {
     this.#layers = layers;
     this.#snapshots = snapshots;
-    this.#context = { layers, snapshots, merged, directio: rememberingDirectIo() };
+    this.#context = { layers, snapshots, merged, directio: directio ? rememberingDirectIo() : () => false };
     this.caches = new MergedImages(layers);
   }
 

@@ -10,6 +10,7 @@ export interface StoreSettings {
   readonly concurrency?: number;
   readonly limits?: LayerLimits;
   readonly merged?: boolean;
+  readonly directio?: boolean;
 }
 
 export function storeSettings({ store, erofs, pull }: ConfigFile, defaults: LayerLimits): StoreSettings {

@@ -19,7 +19,9 @@ const ConfigSchema: v.GenericSchema<unknown, ConfigFile> = v.strictObject({
       keepBlobs: v.exactOptional(v.boolean()),
     }),
   ),
-  erofs: v.exactOptional(v.strictObject({ merged: v.exactOptional(v.boolean()) })),
+  erofs: v.exactOptional(
+    v.strictObject({ merged: v.exactOptional(v.boolean()), directio: v.exactOptional(v.boolean()) }),
+  ),
   pull: v.exactOptional(
     v.strictObject({
       concurrency: v.exactOptional(positive),

@@ -14,6 +14,8 @@ export interface ConfigFile {
   readonly erofs?: {
     /** true: all layers of an image are mounted as one file system, with one `st_dev` and small inode numbers. */
     readonly merged?: boolean;
+    /** true: no byte is cached twice, and what was just pulled is read from the disk. */
+    readonly directio?: boolean;
   };
   readonly pull?: {
     /** Layers at once. */

@@ -22,6 +22,8 @@ export interface StoreConfig {
   readonly limits: LayerLimits;
   /** A stack is one file system of its own, where the driver can do that. */
   readonly merged: boolean;
+  /** Layers are read past the page cache of their files, where the driver can do that. */
+  readonly directio: boolean;
   /** How long what an interrupted pull has fetched is kept for the next one, milliseconds. */
   readonly resumeWindowMs: number;
 }

@@ -10,6 +10,8 @@ export interface StoreInfo {
   readonly keepBlobs: boolean;
   /** Whether a stack is mounted as one file system, where the driver can do that. */
   readonly merged: boolean;
+  /** Whether layers are read past the page cache of their files, where the driver can do that. */
+  readonly directio: boolean;
   /** Names. */
   readonly images: number;
   readonly blobs: { readonly count: number; readonly bytes: number };
@@ -34,6 +36,7 @@ export function storeInfo(context: StoreContext): StoreInfo {
     durability: config.durability,
     keepBlobs: config.keepBlobs,
     merged: config.merged,
+    directio: config.directio,
     images: count('images'),
     blobs: sum('SELECT count(*) AS count, CAST(total(size) AS INTEGER) AS bytes FROM blobs'),
     layers: sum('SELECT count(*) AS count, CAST(total(bytes) AS INTEGER) AS bytes FROM layers'),

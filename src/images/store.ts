@@ -43,6 +43,7 @@ export const DEFAULT_STORE_CONFIG: StoreConfig = {
   concurrency: 6,
   limits: DEFAULT_LIMITS,
   merged: false,
+  directio: false,
   resumeWindowMs: 24 * 60 * 60 * 1000,
 };
 
@@ -122,13 +123,13 @@ function driverOf(
 async function openDriver(
   paths: StorePaths,
   metadata: Metadata,
-  { merged }: StoreConfig,
+  { merged, directio }: StoreConfig,
   options: Pick<OpenStoreOptions, 'driver' | 'drivers'>,
 ): Promise<StorageDriver> {
   const recorded = metadata.settings.get('driver');
   const wanted = recorded ?? options.driver;
   const module: DriverModule = await options.drivers.choose(paths.layers, wanted, recorded !== undefined);
-  const driver = await module.open(paths.layers, { merged });
+  const driver = await module.open(paths.layers, { merged, directio });
   metadata.transaction(() => {
     // Two processes may have chosen at the same moment: the first one decides.
     refuseOtherDriver(metadata.settings.setOnce('driver', module.name), module.name);

@@ -48,9 +48,9 @@ describe('configuration', () => {
   });
 
   test('what a file says of the store reaches the store', async (t) => {
-    const file = '[store]\ndurability = "none"\n[erofs]\nmerged = true\n[pull]\nconcurrency = 2\n';
+    const file = '[store]\ndurability = "none"\n[erofs]\nmerged = true\ndirectio = true\n[pull]\nconcurrency = 2\n';
     const { limits, ...settings } = storeSettings(await loadConfig({}, home(t, file)), DEFAULT_LIMITS);
-    assert.deepEqual(settings, { durability: 'none', merged: true, concurrency: 2 });
+    assert.deepEqual(settings, { durability: 'none', merged: true, directio: true, concurrency: 2 });
     assert.deepEqual(limits, DEFAULT_LIMITS);
   });
 
