@@ -16,7 +16,8 @@ export function thisMachine(): Machine {
     cpu: cpus()[0]?.model.trim() ?? 'unknown',
     cores: cpus().length,
     memoryGiB: Math.round(totalmem() / 2 ** 30),
-    kernel: release(),
+    // Its version, without what the distributor or the machine's owner calls it.
+    kernel: /^[\d.]*\d/.exec(release())?.[0] ?? release(),
     node: process.version,
     date: new Date().toISOString().slice(0, 10),
   };
