@@ -30,10 +30,15 @@ export function refusesDetachedLayers(): void {
   found = { ...kernelFeatures(), detachedLayers: false };
 }
 
+/** Before 6.5 overlayfs takes every parameter, and looks at them when the mount is made: so one is made up. */
 function takesLowerdirAdd(): boolean {
+  return takesParameter('lowerdir+') && !takesParameter('lowerdir-nonesuch');
+}
+
+function takesParameter(key: string): boolean {
   try {
     using context = new FsContext('overlay');
-    context.set('lowerdir+', '/');
+    context.set(key, '/');
     return true;
   } catch (error) {
     if (hasErrno(error, 'EINVAL', 'ENODEV', 'EPERM')) return false;
