@@ -85,12 +85,14 @@ export const scale: Part = {
     }
   },
 
-  async 'a directory of 5000 names'(kit) {
+  async 'a directory of 5000 names'(kit, _t, { keepsDirectoryTimes = true }) {
     const items = Array.from({ length: 5000 }, (_, at) => file(`d/${at}`, `${at}`));
     const stack = await kit.stack([dir('d'), ...items]);
     const { id, path } = await kit.work(stack);
     assert.equal(readdirSync(join(path, 'd')).length, 5000);
     for (let at = 0; at < 5000; at += 50) writeFileSync(join(path, `d/${at}`), 'changed');
-    assert.equal((await kit.changes(id, stack)).length, 100);
+    const changes = await kit.changes(id, stack);
+    const directories = keepsDirectoryTimes ? [] : ['~ ', '~ d'];
+    assert.equal(changes.filter((line) => !directories.includes(line)).length, 100);
   },
 };

@@ -23,6 +23,12 @@ export interface Setup {
   readonly renamesDirectories?: boolean;
   /** Whether a name of a lower hard link, once written to, is still linked to the others. Default true. */
   readonly keepsHardLinks?: boolean;
+  /** Whether a time that is set through a mount keeps what is below a second. Default true. */
+  readonly keepsNanoseconds?: boolean;
+  /** Whether an attribute can be removed through a mount, or stays with an empty value. Default true. */
+  readonly removesXattrs?: boolean;
+  /** Whether the directories that a file is in keep their time when it is copied up. Default true. */
+  readonly keepsDirectoryTimes?: boolean;
 }
 
 export type SuiteTest = (kit: Kit, t: TestContext, setup: Setup) => Promise<void>;

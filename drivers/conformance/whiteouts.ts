@@ -1,6 +1,6 @@
 /** Layers over layers: what hides what, in every order that tars come in. OCI layer.md, "Whiteouts". */
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { dir, file, hardlink, opaque, symlink, whiteout } from './items.ts';
 import type { Kit } from './kit.ts';
@@ -95,6 +95,47 @@ export const whiteouts: Part = {
     assert.deepEqual(await paths(kit, stack), ['d', 'f/', 'f/x']);
     const back = await kit.layer([dir('d'), file('f', 'again')], stack);
     assert.deepEqual(await paths(kit, back), ['d/', 'f']);
+  },
+
+  async 'what a file hid stays hidden below a directory in its place, also where only directories are implied'(kit) {
+    const base = [dir('e'), dir('e/s'), file('e/s/old'), dir('e/s/t'), file('e/s/t/old'), dir('k'), file('k/kept')];
+    const middle = [dir('e'), file('e/s', 'a file'), file('k/more')];
+    const stack = await kit.stack(base, middle, [file('k/last')], [file('e/s/t/new')]);
+    const expected = ['e/', 'e/s/', 'e/s/t/', 'e/s/t/new', 'k/', 'k/kept', 'k/last', 'k/more'];
+    assert.deepEqual(await paths(kit, stack), expected);
+    const upper = await kit.layer([dir('e'), dir('e/s'), file('e/s/upper'), file('e/s/t/upper')], stack);
+    assert.deepEqual(await paths(kit, upper), [
+      ...['e/', 'e/s/', 'e/s/t/', 'e/s/t/new', 'e/s/t/upper', 'e/s/upper'],
+      ...['k/', 'k/kept', 'k/last', 'k/more'],
+    ]);
+    const { id, path } = await kit.work(upper);
+    assert.deepEqual(readdirSync(join(path, 'e/s')).sort(), ['t', 'upper']);
+    assert.deepEqual(await kit.changes(id, upper), []);
+  },
+
+  async 'a directory that several layers replaced has what the last of them has'(kit) {
+    const once = await kit.stack(BASE, [dir('d'), opaque('d'), file('d/once')], [dir('d'), file('d/more')]);
+    assert.deepEqual(await paths(kit, once), ['d/', 'd/more', 'd/once', 'f']);
+    const twice = await kit.layer([dir('d'), opaque('d'), file('d/twice')], once);
+    assert.deepEqual(await paths(kit, twice), ['d/', 'd/twice', 'f']);
+    assert.deepEqual(await paths(kit, await kit.layer([dir('d'), file('d/last')], twice)), [
+      ...['d/', 'd/last', 'd/twice', 'f'],
+    ]);
+    const mixed = await kit.layer([dir('d'), file('d/again')], await kit.layer([file('d')], twice));
+    assert.deepEqual(await paths(kit, mixed), ['d/', 'd/again', 'f']);
+  },
+
+  async 'a directory that a layer replaced is replaced in a snapshot, which is mounted again'(kit) {
+    const stack = await kit.stack(BASE, [dir('d'), opaque('d'), dir('d/s'), file('d/s/x')], [dir('d'), file('d/n')]);
+    const { id, path } = await kit.work(stack);
+    rmSync(join(path, 'd'), { recursive: true });
+    mkdirSync(join(path, 'd/s'), { recursive: true });
+    kit.unmount(path);
+    const again = await kit.mount(id, stack);
+    assert.deepEqual(readdirSync(join(again, 'd')), ['s']);
+    assert.deepEqual(readdirSync(join(again, 'd/s')), []);
+    const committed = await kit.layer(kit.driver.changes(id, stack), stack);
+    assert.deepEqual(await paths(kit, committed), ['d/', 'd/s/', 'f']);
   },
 
   async 'a link takes the place of a directory'(kit) {

@@ -2,4 +2,12 @@
 import { driver } from '../../drivers/aufs/index.ts';
 import { conformance } from '../../drivers/conformance/index.ts';
 
-conformance('aufs', { module: driver, maxLayers: 126, maxNameBytes: 242, renamesDirectories: false });
+conformance('aufs', {
+  module: driver,
+  maxLayers: 126,
+  maxNameBytes: 242,
+  renamesDirectories: false,
+  keepsNanoseconds: false,
+  removesXattrs: false,
+  keepsDirectoryTimes: false,
+});

@@ -12,16 +12,16 @@ import { filled, writeTar } from '../../src/archive/tar-writer.ts';
 import { isTslayerError } from '../../src/errors.ts';
 import { collect } from './collect.ts';
 import { completeLayer, showItem, sketchyLayer } from './random-layers.ts';
-import { perform, type Write, writes } from './random-writes.ts';
+import { type Limits, perform, settleTimes, type Write, writes } from './random-writes.ts';
 
 export type Drivers = Readonly<Record<string, DriverModule>>;
 
 const runs = Number(process.env.TSLAYER_PROPERTY_RUNS ?? 20);
 
 /** Declares the tests. @param skip why they cannot run here */
-export function agreement(drivers: Drivers, skip?: string): void {
+export function agreement(drivers: Drivers, skip?: string, limits: Limits = {}): void {
   agreeOnTrees(drivers, skip);
-  agreeOnWrites(drivers, skip);
+  agreeOnWrites(drivers, skip, limits);
 }
 
 function agreeOnTrees(drivers: Drivers, skip: string | undefined): void {
@@ -63,7 +63,7 @@ const BASE = [
 ];
 const OVER = [dir('e'), file('e/x', 'e'), whiteout('d/y'), dir('d'), file('z', 'z', { xattrs: { 'trusted.n': '7' } })];
 
-function agreeOnWrites(drivers: Drivers, skip: string | undefined): void {
+function agreeOnWrites(drivers: Drivers, skip: string | undefined, limits: Limits): void {
   const names = Object.keys(drivers);
   describe(`whatever is written on ${names.join(', ')}`, { skip }, () => {
     after(closeUnpacker);
@@ -71,7 +71,9 @@ function agreeOnWrites(drivers: Drivers, skip: string | undefined): void {
     test('the calls answer alike, the changes and their tar are the same, and applied they give the same tree', async () => {
       await fc.assert(
         fc.asyncProperty(writes, async (list) => {
-          const [first, ...others] = await Promise.all(Object.values(drivers).map((module) => written(module, list)));
+          const [first, ...others] = await Promise.all(
+            Object.values(drivers).map((module) => written(module, list, limits)),
+          );
           for (const other of others) assert.deepEqual(other, first);
         }),
         { numRuns: runs * 2 },
@@ -81,11 +83,16 @@ function agreeOnWrites(drivers: Drivers, skip: string | undefined): void {
 }
 
 /** What the calls answer, what changes they leave on one driver, and the tar of these; checks there that the changes are complete. */
-async function written(module: DriverModule, list: readonly Write[]): Promise<readonly string[][]> {
+async function written(module: DriverModule, list: readonly Write[], limits: Limits): Promise<readonly string[][]> {
   await using kit = await Kit.open(module);
   const stack = await kit.stack(BASE, OVER);
   const { id, path } = await kit.work(stack);
-  const answers = perform(path, list);
+  const answers = perform(path, list, limits);
+  if (limits.coarseTimes) {
+    // What is left to copy up for a look at the changes is copied up by the first one.
+    await kit.changes(id, stack);
+    settleTimes(path, limits);
+  }
   const changes: string[] = [];
   for await (const change of kit.driver.changes(id, stack)) changes.push(await tell(change));
   const applied = await kit.layer(kit.driver.changes(id, stack), stack);
