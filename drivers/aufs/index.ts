@@ -1,10 +1,11 @@
 /**
  * AUFS, the union file system that Docker began with; for kernels that still carry it.
  *
- *   DIRECTORY/ID/diff            a layer's branch, whiteouts as files `.wh.NAME`; or a snapshot's writable branch
- *   DIRECTORY/ID/implied         directories that the layer's tar implied (directories/implied.ts)
- *   DIRECTORY/.looks-HASH/diff   their looks in one stack (directories/looks.ts)
- *   DIRECTORY/.empty             nothing
+ *   DIRECTORY/ID/diff              a layer's branch, whiteouts as files `.wh.NAME`; or a snapshot's writable branch
+ *   DIRECTORY/ID/implied           directories that the layer's tar implied (directories/implied.ts)
+ *   DIRECTORY/.looks-HASH/diff     their looks in one stack (directories/looks.ts)
+ *   DIRECTORY/.looks-HASH/above-N  what a stack hides and AUFS would show (covers.ts)
+ *   DIRECTORY/.empty               nothing
  *
  * AUFS keeps books of its own in writable branches (`.wh..wh.aufs`, `.wh..wh.orph`, `.wh..wh.plnk`); they stay after
  * the unmount and are no part of any layer. Hard links that are copied up by halves are flushed before an unmount
@@ -19,11 +20,11 @@ import { flushUnionOf } from '../../src/mounts/aufs-links.ts';
 import { describeUser, findUnion } from '../../src/mounts/aufs-unions.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { openMounts } from '../../src/mounts/open.ts';
-import { aufsMarks, aufsSpelling } from '../changes/aufs.ts';
+import { aufsSpelling } from '../changes/aufs.ts';
 import { changesOf } from '../changes/index.ts';
 import { Directories } from '../directories/directories.ts';
 import { noteImplied } from '../directories/implied.ts';
-import { looksWith, removeLooks, sweepLooks, withLooks } from '../directories/looks.ts';
+import { looksWith, removeLooks, sweepLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
 import type {
   Change,
@@ -35,16 +36,15 @@ import type {
   StorageDriver,
   Usage,
 } from '../driver.ts';
-import { type AufsPlaces, aufsPlaces } from './places.ts';
-import { aufsMounts, canBeBranch, MAX_BRANCHES } from './plan.ts';
-import { hasDirperm1, probeAufs } from './probe.ts';
+import { layerBranches } from './branches.ts';
+import { type AufsPlaces, aufsPlaces, DIFF } from './places.ts';
+import { aufsMounts, canBeBranch } from './plan.ts';
+import { type OptionalOptions, optionsHere, probeAufs } from './probe.ts';
 
-const DIFF = 'diff';
 const EMPTY = '.empty';
 const TMPFS = 0x01021994;
 
-export interface AufsKernel {
-  readonly dirperm1: boolean;
+export interface AufsKernel extends OptionalOptions {
   /** The writable branch lies on tmpfs. */
   readonly tmpfs: boolean;
 }
@@ -104,41 +104,26 @@ export class AufsDriver implements StorageDriver {
       });
     }
     const writable = id !== undefined && !request.readOnly;
-    const layers = this.#branches(id, parent, writable);
+    const below = layerBranches(this.#directories, parent, id === undefined);
+    const layers = id === undefined || writable ? below : [id, ...below];
     if (!writable && layers.length === 0) {
       return [{ type: 'bind', source: join(this.#directories.path, EMPTY), options: ['ro'] }];
     }
-    const { dirperm1, tmpfs } = this.#findKernel();
+    const { acl, dirperm1, tmpfs } = this.#findKernel();
     return aufsMounts({
       writable: writable ? this.#directories.of(id, DIFF) : undefined,
       layers: layers.map((layer) => join(this.#directories.path, layer, DIFF)),
       xino: this.#places.xino(id ?? layers[0] ?? 'view'),
+      acl,
       dirperm1,
       ignoreXattrErrors: tmpfs,
       lock: this.#places.lock,
     });
   }
 
-  /** Names of the read-only branches, top first. */
-  #branches(id: LayerId | undefined, parent: Stack, writable: boolean): readonly string[] {
-    const below = this.#visible(parent);
-    const context = { directories: this.#directories, part: DIFF, marks: aufsMarks };
-    const above = id === undefined || writable ? [] : [id];
-    // Too many are refused by the plan, with their number.
-    const count = below.length + (id === undefined ? 0 : 1);
-    if (count > MAX_BRANCHES) return [...above, ...below];
-    return [...above, ...withLooks(context, below, { withRoot: id === undefined, room: count < MAX_BRANCHES })];
-  }
-
-  /** Down to the first layer whose root is opaque: AUFS ignores the mark at a branch's root. */
-  #visible(stack: Stack): Stack {
-    const last = stack.findIndex((layer) => aufsMarks.isOpaque(Buffer.from(this.#directories.of(layer, DIFF))));
-    return last === -1 ? stack : stack.slice(0, last + 1);
-  }
-
   #findKernel(): AufsKernel {
     const { path } = this.#directories;
-    this.#kernel ??= { dirperm1: hasDirperm1(path), tmpfs: statfsSync(path).type === TMPFS };
+    this.#kernel ??= { ...optionsHere(path), tmpfs: statfsSync(path).type === TMPFS };
     return this.#kernel;
   }
 
@@ -158,8 +143,8 @@ export class AufsDriver implements StorageDriver {
 
   async remove(id: LayerId): Promise<void> {
     // AUFS' branches, a layer's as well as a snapshot's, are in no mount table.
-    const paths = [this.#directories.of(id), ...looksWith(this.#directories, id)].map((path) => join(path, DIFF));
-    const user = findUnion(({ path }) => paths.includes(path));
+    const paths = [this.#directories.of(id), ...looksWith(this.#directories, id)].map((path) => `${path}/`);
+    const user = findUnion((branch) => paths.some((path) => branch.path.startsWith(path)));
     if (user) throw new TslayerError('IN_USE', `layer ${id} is mounted ${describeUser(user)}`);
     await this.#directories.remove(id);
     removeLooks(this.#directories, id);

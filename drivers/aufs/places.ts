@@ -5,6 +5,9 @@ import { join } from 'node:path';
 const TMPFS = 0x01021994;
 const RUN = '/run';
 
+/** Where a layer or snapshot keeps its files; everything that becomes a branch does. */
+export const DIFF = 'diff';
+
 export interface AufsPlaces {
   readonly lock: string;
   /** Of a union; AUFS creates the file when it mounts and unlinks it at once. */

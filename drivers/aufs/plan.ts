@@ -19,6 +19,8 @@ export interface AufsPlan {
   readonly layers: readonly string[];
   /** Where the table of inode numbers lies while the union is mounted. Not on overlayfs. */
   readonly xino: string;
+  /** ACLs are shown and count; without the option they are there on disk, and AUFS goes by the mode alone. */
+  readonly acl: boolean;
   /** Lower permissions of a directory do not deny what the topmost ones allow. */
   readonly dirperm1: boolean;
   /** Attributes that the writable branch cannot hold are no error (tmpfs has no `user.` ones before 6.6). */
@@ -37,7 +39,8 @@ export function aufsMounts(plan: AufsPlan): Mount[] {
     ...plan.layers.map((path) => `${path}=ro+wh`),
   ];
   checkBranches(branches, [plan.writable ?? '', ...plan.layers, plan.xino]);
-  const settings = ['dio', `xino=${plan.xino}`, ...(plan.dirperm1 ? ['dirperm1'] : [])];
+  const optional = [...(plan.acl ? ['acl'] : []), ...(plan.dirperm1 ? ['dirperm1'] : [])];
+  const settings = ['dio', `xino=${plan.xino}`, ...optional];
   const room = MAX_DATA - Buffer.byteLength(['br:', ...settings].join(','));
   const first = takeFitting(branches, room, (branch) => branch);
   const access = plan.writable === undefined ? ['ro'] : [];

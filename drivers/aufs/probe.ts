@@ -40,7 +40,7 @@ export async function probeAufs(directory: string): Promise<Probe> {
     temporary = mkdtempSync(join(realpathSync(directory), '.probe-'));
     const problem = tryAufs(temporary);
     if (problem !== undefined) return { available: false, reason: problem, features: {} };
-    const features = { dirperm1: hasDirperm1(directory), 'maximum branches': MAX_BRANCHES, version: version() };
+    const features = { ...optionsHere(directory), 'maximum branches': MAX_BRANCHES, version: version() };
     return { available: true, reason: 'the kernel merges branches here', features };
   } catch (error) {
     return { available: false, reason: asTslayerError(error).message, features: {} };
@@ -69,7 +69,7 @@ function inUserNamespace(): boolean {
 /** Deletes a file of a lower branch and looks for its whiteout; says what is wrong. */
 function tryAufs(directory: string): string | undefined {
   const [upper, lower, target] = makeTrial(directory);
-  mountTrial(directory, upper, lower, target, false);
+  mountTrial(directory, [upper, lower, target], NO_OPTIONS);
   if (!findUnion(({ path, writable }) => writable && path === upper)) {
     return 'AUFS does not list its branches in sysfs (its module parameter brs is 0), so nobody knows what it uses';
   }
@@ -79,26 +79,46 @@ function tryAufs(directory: string): string | undefined {
   return found ?? (readdirSync(upper).includes('.wh.file') ? undefined : 'a deleted file leaves no whiteout');
 }
 
-function makeTrial(directory: string): [upper: string, lower: string, target: string] {
+type Trial = readonly [upper: string, lower: string, target: string];
+
+function makeTrial(directory: string): Trial {
   const [upper, lower, target] = ['upper', 'lower', 'target'].map((name) => join(directory, name));
   for (const path of [upper!, lower!, target!]) mkdirSync(path, { recursive: true });
   writeFileSync(join(lower!, 'file'), '');
   return [upper!, lower!, target!];
 }
 
-function mountTrial(directory: string, upper: string, lower: string, target: string, dirperm1: boolean): void {
+function mountTrial(directory: string, [upper, lower, target]: Trial, options: OptionalOptions): void {
   const { lock, xino } = aufsPlaces(directory);
-  const plan = { writable: upper, layers: [lower], dirperm1, ignoreXattrErrors: false, lock };
+  const plan = { writable: upper, layers: [lower], ...options, ignoreXattrErrors: false, lock };
   performMounts(aufsMounts({ ...plan, xino: xino(`probe-${process.pid}`) }), target);
 }
 
+/** Options that not every AUFS knows, by plan.ts' names. */
+export interface OptionalOptions {
+  readonly acl: boolean;
+  readonly dirperm1: boolean;
+}
+
+const NO_OPTIONS: OptionalOptions = { acl: false, dirperm1: false };
+
+/** Found by trying: most often all at once. */
+export function optionsHere(directory: string): OptionalOptions {
+  const all = { acl: true, dirperm1: true };
+  if (takes(directory, all)) return all;
+  return {
+    acl: takes(directory, { ...NO_OPTIONS, acl: true }),
+    dirperm1: takes(directory, { ...NO_OPTIONS, dirperm1: true }),
+  };
+}
+
 /** An option that the module does not know gives EINVAL. */
-export function hasDirperm1(directory: string): boolean {
+function takes(directory: string, options: OptionalOptions): boolean {
   const temporary = mkdtempSync(join(directory, '.probe-'));
   try {
-    const [upper, lower, target] = makeTrial(temporary);
-    mountTrial(temporary, upper, lower, target, true);
-    unmount(target);
+    const trial = makeTrial(temporary);
+    mountTrial(temporary, trial, options);
+    unmount(trial[2]);
     return true;
   } catch (error) {
     if (error instanceof Error && hasErrno(error.cause, 'EINVAL')) return false;

@@ -77,17 +77,34 @@ function looksFor(context: LooksContext, stack: Stack, { withRoot, room }: Looks
   const implied = new Set(layers.flatMap((layer) => [...layer.implied]));
   if (!withRoot) implied.delete('');
   if (implied.size === 0) return undefined;
-  const key = createHash('sha256')
-    .update(`${withRoot} ${room} ${stack.join(' ')}`)
-    .digest('hex')
-    .slice(0, 32);
-  const name = PREFIX + key;
-  const path = join(context.directories.path, name);
-  if (existsSync(path)) return name;
+  const name = looksName(`${withRoot} ${room}`, stack);
+  if (existsSync(join(context.directories.path, name))) return name;
   const wrong = [...implied].filter((directory) => modelOf(context.marks, layers, directory)?.shown === false);
   if (wrong.length === 0) return undefined;
-  build(context, layers, wrong, { path, room });
+  build(context, layers, wrong, { name, room });
   return name;
+}
+
+/** What is made of a whole stack has a name of its purpose and the stack. */
+export function looksName(purpose: string, stack: Stack): string {
+  const key = createHash('sha256')
+    .update(`${purpose} ${stack.join(' ')}`)
+    .digest('hex');
+  return PREFIX + key.slice(0, 32);
+}
+
+/** Makes a directory of a stack, `fill`ed and then named at once. */
+export function makeLooks(directories: Directories, name: string, stack: Stack, fill: (path: string) => void): void {
+  const temporary = mkdtempSync(join(directories.path, '.new-looks-'));
+  try {
+    writeFileSync(join(temporary, STACK), stack.join(' '));
+    fill(temporary);
+    renameSync(temporary, join(directories.path, name));
+  } catch (error) {
+    discard(temporary);
+    // Another process was faster: its directory is the same.
+    if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
+  }
 }
 
 /** Removes the looks of all stacks that the layer is in. */
@@ -174,18 +191,16 @@ function diskPath(files: string, directory: string): Buffer {
   return Buffer.concat([Buffer.from(files), Buffer.from(directory === '' ? '' : `/${directory}`, 'latin1')]);
 }
 
-function build(
-  context: LooksContext,
-  layers: readonly Layer[],
-  wrong: readonly string[],
-  { path, room }: { readonly path: string; readonly room: boolean },
-): void {
-  const temporary = mkdtempSync(join(context.directories.path, '.new-looks-'));
-  try {
-    const files = join(temporary, context.part);
-    writeFileSync(join(temporary, STACK), layers.map(({ id }) => id).join(' '));
-    const all = new Set(wrong.flatMap(withParents));
-    const sorted = [...all].sort();
+interface Build {
+  readonly name: string;
+  readonly room: boolean;
+}
+
+function build(context: LooksContext, layers: readonly Layer[], wrong: readonly string[], { name, room }: Build): void {
+  const stack = layers.map(({ id }) => id);
+  makeLooks(context.directories, name, stack, (path) => {
+    const files = join(path, context.part);
+    const sorted = [...new Set(wrong.flatMap(withParents))].sort();
     mkdirSync(files);
     if (!room) linkAll(layers[0]!.files, files);
     for (const directory of sorted) mkdirSync(diskPath(files, directory), { recursive: true });
@@ -194,15 +209,11 @@ function build(
       const model = modelOf(context.marks, layers, directory);
       dressRoot(diskPath(files, directory), model?.path);
     }
-    renameSync(temporary, path);
-  } catch (error) {
-    discard(temporary);
-    // Another process was faster: its directory is the same.
-    if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
-  }
+  });
 }
 
-function linkAll(from: string, to: string): void {
+/** Links of all that a layer has. */
+export function linkAll(from: string, to: string): void {
   const [source, target] = [openDirectory(from), openDirectory(to)];
   try {
     linkTree(source, target);

@@ -27,8 +27,9 @@ import { describe, test } from 'node:test';
 import { branchesOf, unionIdOf } from '../../src/mounts/aufs-unions.ts';
 import { findMount } from '../../src/mounts/mountinfo.ts';
 import { detachBelow } from '../../src/mounts/unmount.ts';
+import { exchange, setTimes } from '../../src/sys/files.ts';
 import { MS_RDONLY, MS_REMOUNT, mount, umount } from '../../src/sys/mount-api.ts';
-import { getXattr, setXattr } from '../../src/sys/xattr.ts';
+import { getXattr, removeXattr, setXattr } from '../../src/sys/xattr.ts';
 import { questions } from '../support/aufs-answers.ts';
 
 /** Branches and a mountpoint of a test's own. */
@@ -159,6 +160,35 @@ describe('names on disk', () => {
     assert.ok(existsSync(trial.at('f')));
   });
 
+  test('a directory is looked for below a file: what the file hides is shown', () => {
+    using trial = new Trial();
+    const [top, middle] = [trial.branch('top', 'd/', 'd/new'), trial.branch('middle', 'd')];
+    trial.mount(`br:${trial.branch('rw')}=rw:${top}=ro+wh:${middle}=ro+wh:${trial.branch('low', 'd/', 'd/old')}=ro+wh`);
+    assert.deepEqual(readdirSync(trial.at('d')).sort(), ['new', 'old']);
+    umount(trial.target);
+    trial.branch('cover', '.wh.d');
+    const branches = ['top', 'cover', 'middle', 'low'].map((name) => `${trial.path}/${name}=ro+wh`);
+    trial.mount(`br:${trial.branch('rw')}=rw:${branches.join(':')}`);
+    assert.deepEqual(readdirSync(trial.at('d')), ['new'], 'a whiteout between ends the search');
+  });
+
+  test('of two opaque marks on a directory the lower one counts', () => {
+    using trial = new Trial();
+    const [top, middle] = ['top', 'middle'].map((name) => trial.branch(name, 'd/', 'd/.wh..wh..opq', `d/${name}`));
+    trial.mount(`br:${trial.branch('rw')}=rw:${top}=ro+wh:${middle}=ro+wh:${trial.branch('low', 'd/', 'd/old')}=ro+wh`);
+    assert.deepEqual(readdirSync(trial.at('d')).sort(), ['middle', 'top']);
+  });
+
+  test("a layer's own mark means nothing and is not seen", () => {
+    using trial = new Trial();
+    const top = trial.branch('top', 'd/', 'd/.wh..wh.opaque', 'd/new');
+    trial.mount(`br:${trial.branch('rw')}=rw:${top}=ro+wh:${trial.branch('low', 'd/', 'd/old')}=ro+wh`);
+    assert.deepEqual(readdirSync(trial.at('d')).sort(), ['new', 'old']);
+    rmSync(trial.at('d'), { recursive: true });
+    mkdirSync(trial.at('d'));
+    assert.deepEqual(readdirSync(trial.at('d')), []);
+  });
+
   test('a read-only branch without `+wh` has no whiteouts', () => {
     using trial = new Trial();
     trial.mount(`br:${trial.branch('rw')}=rw:${trial.branch('top', '.wh.f')}=ro:${trial.branch('low', 'f')}=ro+wh`);
@@ -213,6 +243,50 @@ describe('copying up', () => {
     const { mode, uid, gid } = statSync(`${trial.branch('rw')}/f`);
     assert.deepEqual([mode, uid, gid], [before.mode, 12, 34]);
     assert.equal(String(getXattr(`${trial.path}/rw/f`, 'trusted.n')), '7');
+  });
+
+  test('gives the directory a new time; times that are set are whole seconds', () => {
+    using trial = new Trial();
+    const low = trial.branch('low', 'd/', 'd/f');
+    setTimes(join(low, 'd'), 1000, 5);
+    setTimes(join(low, 'd/f'), 1000, 5);
+    trial.mount(`br:${trial.branch('rw')}=rw:${low}=ro+wh`);
+    chmodSync(trial.at('d/f'), 0o600);
+    const timeOf = (path: string): bigint => statSync(path, { bigint: true }).mtimeNs;
+    assert.equal(timeOf(`${trial.path}/rw/d/f`), 1_000_000_000_005n);
+    assert.ok(timeOf(`${trial.path}/rw/d`) > 1_000_000_000_000_000_000n);
+    setTimes(trial.at('d'), 2000, 5);
+    assert.equal(timeOf(`${trial.path}/rw/d`), 2_000_000_000_000n);
+  });
+
+  test('files are not exchanged out of a directory that only a lower branch has', () => {
+    using trial = new Trial();
+    trial.mount(`br:${trial.branch('rw')}=rw:${trial.branch('low', 'd/', 'd/f', 'g')}=ro+wh`);
+    const swap = (): string => answerOf(() => exchange(trial.at('d/f'), trial.at('g')));
+    assert.equal(swap(), 'EBUSY');
+    chmodSync(trial.at('d'), 0o700);
+    assert.equal(swap(), 'ok');
+  });
+
+  test('an attribute that is removed stays, with an empty value', () => {
+    using trial = new Trial();
+    trial.mount(`br:${trial.branch('rw', 'f')}=rw`);
+    setXattr(trial.at('f'), 'trusted.n', Buffer.from('7'));
+    removeXattr(trial.at('f'), 'trusted.n');
+    assert.equal(String(getXattr(trial.at('f'), 'trusted.n')), '');
+  });
+
+  test('shows ACLs with the option `acl` only', () => {
+    using trial = new Trial();
+    const low = trial.branch('low', 'f');
+    const acl = ['01000600ffffffff', '02000600e8030000', '04000400ffffffff', '10000600ffffffff', '20000400ffffffff'];
+    const value = Buffer.from(`02000000${acl.join('')}`, 'hex');
+    setXattr(join(low, 'f'), 'system.posix_acl_access', value);
+    trial.mount(`br:${trial.branch('rw')}=rw:${low}=ro+wh,acl`);
+    assert.deepEqual(getXattr(trial.at('f'), 'system.posix_acl_access'), value);
+    umount(trial.target);
+    trial.mount(`br:${trial.branch('rw')}=rw:${low}=ro+wh`);
+    assert.equal(getXattr(trial.at('f'), 'system.posix_acl_access'), undefined);
   });
 
   test('a directory with children below cannot be renamed; one made anew is opaque', () => {

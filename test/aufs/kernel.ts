@@ -19,7 +19,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { driver } from '../../drivers/aufs/index.ts';
-import { dir, file, hardlink } from '../../drivers/conformance/items.ts';
+import { dir, file, hardlink, opaque } from '../../drivers/conformance/items.ts';
 import { closeUnpacker, Kit } from '../../drivers/conformance/kit.ts';
 import { branchesOf, unionIdOf, writableBranches } from '../../src/mounts/aufs-unions.ts';
 import { readMountInfo } from '../../src/mounts/mountinfo.ts';
@@ -93,6 +93,18 @@ describe('AUFS', () => {
       'AUFS keeps books',
     );
     assert.deepEqual(await kit.changes(id, stack), ['~ ', '- a', '+ new']);
+  });
+
+  test('what is hidden stays so where covers come in the place of layers, for want of branches', async () => {
+    await using kit = await Kit.open(driver);
+    const base = [dir('a'), file('a/below'), dir('d'), file('d/below'), file('kept', 'kept')];
+    let stack = await kit.stack(base, [file('a', 'a file'), dir('d'), opaque('d')], [dir('a'), file('a/new')]);
+    for (let at = stack.length; at < 126; at++) stack = await kit.layer([dir('a'), file(`f${at}`)], stack);
+    const { id, path } = await kit.work(stack);
+    assert.deepEqual([readdirSync(join(path, 'a')), readdirSync(join(path, 'd'))], [['new'], []]);
+    appendFileSync(join(path, 'kept'), '+');
+    await assert.rejects(kit.driver.remove(stack.at(-1)!), { code: 'IN_USE' });
+    assert.deepEqual(await kit.changes(id, stack), ['~ ', '~ kept']);
   });
 
   test('one writable branch in two mounts, which the kernel allows, is refused', async () => {

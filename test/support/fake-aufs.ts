@@ -22,7 +22,7 @@ export class FakeErrno extends Error {
 const DATA_BYTES = 4095;
 const MAX_OPTIONS = 84;
 const MAX_BRANCHES = 127;
-const BARE = new Set(['dio', 'nodio', 'dirperm1', 'nodirperm1', 'plink', 'sum', 'shwh', 'noxino']);
+const BARE = new Set(['dio', 'nodio', 'dirperm1', 'nodirperm1', 'acl', 'noacl', 'plink', 'sum', 'shwh', 'noxino']);
 const ACCESS = /^(rw|ro)(\+(wh|icex|nolwh|moo))*$/;
 
 interface Branch {
@@ -126,33 +126,39 @@ function below(directory: Buffer, name: string): Buffer {
 function show(parts: readonly Part[], target: Buffer, isRoot: boolean): void {
   const gone = new Set<string>();
   const found = new Map<string, Part[]>();
-  const closed = new Set<string>();
-  for (const part of parts) {
-    const names = readdirSync(part.path, 'buffer').map((name) => name.toString('latin1'));
+  for (const part of isRoot ? parts : shown(parts)) {
+    const names = namesIn(part);
     const whiteouts = part.hides ? names.filter((name) => name.startsWith(PREFIX) && !name.startsWith(OWN_PREFIX)) : [];
     for (const name of names) if (!name.startsWith(PREFIX)) look(part, name, names);
     for (const name of whiteouts) {
       if (!lstatSync(below(part.path, name)).isFile()) throw new FakeErrno('EIO', `${name} is no regular file`);
       gone.add(name.slice(PREFIX.length));
     }
-    if (!isRoot && part.hides && names.includes(OPAQUE)) break;
   }
   for (const [name, sources] of found) make(sources, below(target, name));
 
   function look(part: Part, name: string, names: readonly string[]): void {
-    if (gone.has(name) || closed.has(name)) return;
+    if (gone.has(name)) return;
     if (names.includes(PREFIX + name)) throw new FakeErrno('EIO', `${name} beside its whiteout`);
     if (name.length > MAX_NAME) throw new FakeErrno('ENAMETOOLONG', name);
     const path = below(part.path, name);
     const known = found.get(name);
-    if (!lstatSync(path).isDirectory()) {
-      // Below a directory nothing shows; alone it is what is seen, and hides the rest.
-      if (!known) found.set(name, [{ ...part, path }]);
-      closed.add(name);
-    } else if (known) known.push({ ...part, path });
-    else found.set(name, [{ ...part, path }]);
+    if (!known) {
+      found.set(name, [{ ...part, path }]);
+      // A file is all that is seen.
+      if (!lstatSync(path).isDirectory()) gone.add(name);
+    } else if (lstatSync(path).isDirectory()) known.push({ ...part, path });
+    // A file below a directory is passed over: it hides nothing.
   }
 }
+
+/** Down to an opaque directory; of several marks the lowest counts. */
+function shown(parts: readonly Part[]): readonly Part[] {
+  const last = parts.findLastIndex((part) => part.hides && namesIn(part).includes(OPAQUE));
+  return last === -1 ? parts : parts.slice(0, last + 1);
+}
+
+const namesIn = ({ path }: Part): string[] => readdirSync(path, 'buffer').map((name) => name.toString('latin1'));
 
 function make(sources: readonly Part[], target: Buffer): void {
   const [top] = sources;

@@ -1,18 +1,25 @@
 /**
- * Whiteouts as AUFS reads them: a file `.wh.NAME`, and `.wh..wh..opq` in an opaque directory. Both NAME and its
- * whiteout in one branch make AUFS fail with EIO: the whiteout goes then, since it speaks of the layers below.
+ * Whiteouts as AUFS reads them: a file `.wh.NAME`. Both NAME and its whiteout in one branch make AUFS fail with EIO:
+ * the whiteout goes then, since it speaks of the layers below.
+ *
+ * Not so opaque directories. Of several marks on one directory AUFS honours the lowest, and shows what the upper ones
+ * hide; and it sets them itself, in writable branches. So a layer's mark has a name that means nothing to AUFS, and
+ * the driver hides what is below in each stack by whiteouts (drivers/aufs/gaps.ts).
  */
 import { TslayerError } from '../../errors.ts';
 import { S_IFDIR } from '../../sys/files.ts';
 import { closeFd, errnos } from '../../sys/libc.ts';
 import { createFile, removeFile } from '../../sys/make-files.ts';
 import { quote } from '../tar/bytes.ts';
-import { OPAQUE_NAME, WHITEOUT_PREFIX } from '../tar/whiteouts.ts';
+import { WHITEOUT_PREFIX } from '../tar/whiteouts.ts';
 import { must } from './attributes.ts';
 import { Hidden } from './hidden.ts';
 import { isMissingParent, look } from './look.ts';
 import { type Extraction, isUnder, join, keyOf, nameOf, parentOf, Spelling } from './spelling.ts';
 
+/** To AUFS the whiteout of a name that nobody can have: invisible. */
+export const AUFS_LAYER_OPAQUE = '.wh..wh.opaque';
+const OPAQUE = Buffer.from(AUFS_LAYER_OPAQUE);
 const PREFIX = Buffer.from(WHITEOUT_PREFIX);
 /** A longer name, or one whose whiteout it would take, gives ENAMETOOLONG in the union: AUFS_MAX_NAMELEN. */
 const MAX_NAME = 242;
@@ -33,7 +40,7 @@ export class AufsSpelling extends Spelling {
 
   override replaced(path: Uint8Array): void {
     this.#hidden.addOpaque(path);
-    this.#create(join(path, Buffer.from(OPAQUE_NAME)));
+    this.#create(join(path, OPAQUE));
   }
 
   override whiteout(path: Uint8Array): void {
@@ -55,7 +62,7 @@ export class AufsSpelling extends Spelling {
 
   /** A name and its whiteout may have come by different paths. In an opaque directory nothing is left to hide. */
   override finish(): void {
-    const isMarked = (directory: Uint8Array) => look(join(directory, Buffer.from(OPAQUE_NAME))) !== undefined;
+    const isMarked = (directory: Uint8Array) => look(join(directory, OPAQUE)) !== undefined;
     const opaque = this.#hidden.opaqueNow(isMarked);
     for (const path of this.#hidden.whiteoutsNow()) {
       const found = look(path);

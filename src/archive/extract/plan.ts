@@ -12,7 +12,7 @@ interface Common {
 /**
  * How whiteouts are spelt in the directory.
  * `overlay`: character devices 0:0 and `trusted.overlay.opaque` (`user.overlay.…` with `userxattr`).
- * `aufs`: files `.wh.NAME` and `.wh..wh..opq`.
+ * `aufs`: files `.wh.NAME`, and `.wh..wh.opaque` in an opaque directory.
  * `apply`: not at all; the directory holds the lower layers' files, the layer is put over them (merge.ts), and what
  * is hidden is deleted.
  */

@@ -192,7 +192,7 @@ for (const spelling of SPELLINGS) {
       );
       assert.deepEqual([at('a')?.type, at('a')?.mtime], ['file', '6.000000000']);
       assert.deepEqual([at('f')?.type, at('f')?.mtime], ['directory', '7.000000000']);
-      const opaque = spelling === 'aufs' ? ['f/.wh..wh..opq'] : [];
+      const opaque = spelling === 'aufs' ? ['f/.wh..wh.opaque'] : [];
       assert.deepEqual(
         tree.map(({ path }) => path),
         ['', 'a', 'f', ...opaque, 'f/in'],
@@ -497,7 +497,7 @@ describe('whiteouts for AUFS', () => {
     );
     assert.deepEqual(
       tree.map(({ path }) => path),
-      ['', '.wh.gone', 'd', 'd/.wh..wh..opq', 'f', 'g', 'o', 'o/.wh..wh..opq'],
+      ['', '.wh.gone', 'd', 'd/.wh..wh.opaque', 'f', 'g', 'o', 'o/.wh..wh.opaque'],
     );
   });
 });

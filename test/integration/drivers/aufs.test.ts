@@ -27,7 +27,7 @@ const driver: DriverModule = {
   probe: async () => ({ available: false, reason: 'not asked', features: {} }),
   async open(directory) {
     const places: AufsPlaces = { lock: join(directory, '.lock'), xino: (name) => `/run/${name}.xino` };
-    return new AufsDriver(await Directories.open(directory), places, { dirperm1: true, tmpfs: false });
+    return new AufsDriver(await Directories.open(directory), places, { acl: true, dirperm1: true, tmpfs: false });
   },
 };
 
@@ -117,6 +117,18 @@ describe('a kernel that is played by files', { skip: missing(root) }, () => {
   });
 });
 
+/** Paths of a union's branches, top first. */
+async function branchesOf(kit: Kit, id: string | undefined, stack: readonly string[]): Promise<string[]> {
+  const kernel = new FakeAufs();
+  kernel.mount(await kit.driver.mounts(id, stack, {}));
+  return kernel.branches.map(({ path }) => path);
+}
+
+/** The name of a cover, or `layer`. */
+function kindOf(branch: string): string {
+  return /\/\.looks-[0-9a-f]{32}\/([a-z]+-\d+)\/diff$/.exec(branch)?.[1] ?? 'layer';
+}
+
 describe('layers of AUFS', { skip: missing(root) }, () => {
   after(closeUnpacker);
 
@@ -137,8 +149,8 @@ describe('layers of AUFS', { skip: missing(root) }, () => {
     assert.deepEqual(readdirSync(diff).sort(), ['bd', 'both', 'd', 'o']);
     assert.deepEqual(readdirSync(join(diff, 'd')), ['.wh.gone']);
     assert.ok(lstatSync(join(diff, 'd/.wh.gone')).isFile());
-    assert.deepEqual(readdirSync(join(diff, 'o')), ['.wh..wh..opq']);
-    assert.deepEqual(readdirSync(join(diff, 'bd')), ['.wh..wh..opq']);
+    assert.deepEqual(readdirSync(join(diff, 'o')), ['.wh..wh.opaque']);
+    assert.deepEqual(readdirSync(join(diff, 'bd')), ['.wh..wh.opaque']);
   });
 
   test('names that AUFS could not show are refused with the layer; whiteouts of such hide nothing', async () => {
@@ -162,6 +174,48 @@ describe('layers of AUFS', { skip: missing(root) }, () => {
     assert.ok(existsSync(looks));
     await kit.driver.remove(stack[0]!);
     assert.equal(existsSync(looks), false);
+  });
+
+  test('what AUFS would show though a layer hides it is covered by whiteouts: in as few branches as can be', async () => {
+    await using kit = await Kit.open(driver);
+    const base = [dir('a'), file('a/x'), dir('b/c'), file('b/c/x'), dir('d'), file('d/x'), dir('same'), file('same/x')];
+    const second = [dir('a'), opaque('a'), file('b/c', 'a file'), dir('same')];
+    const stack = await kit.stack(base, second, [dir('same')], [dir('a'), dir('b/c'), dir('d'), opaque('d')]);
+    const id = await kit.snapshot(stack);
+    const branches = await branchesOf(kit, id, stack);
+    assert.deepEqual(branches.map(kindOf), ['layer', 'layer', 'layer', 'layer', 'above-3', 'layer']);
+    const cover = branches[4] ?? '';
+    assert.deepEqual(readdirSync(cover).sort(), ['.wh.a', '.wh.d', 'b']);
+    assert.deepEqual(readdirSync(join(cover, 'b')), ['.wh.c']);
+    assert.deepEqual(await branchesOf(kit, undefined, stack), branches.slice(1), 'kept, and the same for a view');
+    await kit.driver.remove(id);
+    await kit.driver.remove(stack[1]!);
+    assert.equal(existsSync(cover), false);
+  });
+
+  test('where the union takes no branch more, covers come in the place of the layers below', async () => {
+    await using kit = await Kit.open(driver);
+    const base = [dir('a'), dir('a/b'), file('a/b/x', 'below'), file('kept', 'kept'), dir('d'), file('d/x')];
+    let stack = await kit.stack(base, [dir('a'), file('a/b', 'a file'), dir('d'), opaque('d')], [dir('a'), dir('a/b')]);
+    for (let at = stack.length; at < 126; at++) stack = await kit.layer([dir('a'), file(`a/${at}`)], stack);
+    const branches = await branchesOf(kit, await kit.snapshot(stack), stack);
+    assert.equal(branches.length, 127);
+    assert.deepEqual(
+      branches.map(kindOf).filter((kind) => kind !== 'layer'),
+      ['instead-125'],
+    );
+    const cover = branches.at(-1) ?? '';
+    assert.deepEqual(readdirSync(cover).sort(), ['.wh.d', 'a', 'kept']);
+    assert.deepEqual(readdirSync(join(cover, 'a')), ['.wh.b']);
+    assert.deepEqual(readdirSync(join(cover, '../..')).sort(), ['instead-125', 'stack']);
+    assert.equal(statSync(join(cover, 'kept')).nlink, 2);
+    assert.ok(existsSync(join(kit.directory, 'layers', stack.at(-1)!, 'diff/a/b/x')), 'the layer itself is whole');
+    const kernel = new FakeAufs();
+    kernel.mount(await kit.driver.mounts(undefined, stack, {}));
+    const target = kit.path('union');
+    kernel.showAt(target);
+    assert.deepEqual([readdirSync(join(target, 'a/b')), readdirSync(join(target, 'd'))], [[], []]);
+    assert.equal(readdirSync(join(target, 'a')).length, 124);
   });
 
   test('a hidden directory is not looked through', async () => {

@@ -15,6 +15,7 @@ const PLAN: AufsPlan = {
   writable: '/l/rw/diff',
   layers: [],
   xino: '/run/tslayer-aufs/rw.xino',
+  acl: true,
   dirperm1: true,
   ignoreXattrErrors: false,
   lock: '/run/tslayer-aufs/lock',
@@ -49,6 +50,7 @@ describe('the AUFS plan', () => {
         'br:/l/rw/diff=rw:/l/2/diff=ro+wh:/l/1/diff=ro+wh',
         'dio',
         'xino=/run/tslayer-aufs/rw.xino',
+        'acl',
         'dirperm1',
       ],
       lock: '/run/tslayer-aufs/lock',
@@ -56,7 +58,7 @@ describe('the AUFS plan', () => {
   });
 
   test('options that the kernel lacks, or the file system needs', () => {
-    const [older] = data({ ...PLAN, dirperm1: false, ignoreXattrErrors: true });
+    const [older] = data({ ...PLAN, acl: false, dirperm1: false, ignoreXattrErrors: true });
     assert.equal(older, 'br:/l/rw/diff=rw+icex,dio,xino=/run/tslayer-aufs/rw.xino');
     const [view] = aufsMounts({ ...PLAN, writable: undefined, layers: ['/l/1/diff'] });
     assert.equal(view?.options[0], 'ro');
@@ -116,7 +118,7 @@ describe('the AUFS driver', { skip: missing(root) }, () => {
     using directory = tempDir('aufs');
     const driver = await openDriver(directory.path);
     for (const id of ['l1', 'l2', 'l3']) mkdirSync(join(directory.path, id, 'diff'), { recursive: true });
-    writeFileSync(join(directory.path, 'l2/diff/.wh..wh..opq'), '');
+    writeFileSync(join(directory.path, 'l2/diff/.wh..wh.opaque'), '');
     await driver.prepare('s1', ['l3', 'l2', 'l1']);
     const [mount] = await driver.mounts('s1', ['l3', 'l2', 'l1'], {});
     const base = directory.path;
@@ -161,5 +163,5 @@ describe('the AUFS driver', { skip: missing(root) }, () => {
 
 async function openDriver(directory: string): Promise<AufsDriver> {
   const places = { lock: join(directory, '.lock'), xino: (name: string) => `/run/${name}.xino` };
-  return new AufsDriver(await Directories.open(directory), places, { dirperm1: true, tmpfs: false });
+  return new AufsDriver(await Directories.open(directory), places, { acl: true, dirperm1: true, tmpfs: false });
 }
