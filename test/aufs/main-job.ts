@@ -97,7 +97,7 @@ describe('with --driver aufs', () => {
     writeFileSync(join(target, 'app/new/a'), 'a\n');
     linkSync(join(target, 'app/new/a'), join(target, 'app/b'));
     const told = linesOf(await run('diff', 'work'));
-    for (const line of [/greeting$/, /cache\/fresh$/, /new\/a$/, /app\/b\b/]) {
+    for (const line of [/greeting\b/, /cache\/fresh$/, /new\/a\b/, /app\/b\b/]) {
       assert.ok(
         told.some((each) => line.test(each)),
         `${line} in ${told.join(' | ')}`,
@@ -126,7 +126,7 @@ describe('with --driver aufs', () => {
     assert.match(id, /^[0-9a-f]{12}/);
     for (let tries = 0; (await run('exec', 'three', 'cat', 'd/b')) !== 'x\nz'; tries++) assert.ok(tries < 20);
     await run('commit', 'three', 'demo/running');
-    await run('stop', '--timeout', '0', 'three');
+    await run('stop', '--time', '0', 'three');
     await run('commit', 'three', 'demo/stopped');
     for (const image of ['demo/running', 'demo/stopped']) {
       assert.match(await run('run', '--rm', image, 'sh', '-c', script), /^x\nz\n3,\d+$/, image);
