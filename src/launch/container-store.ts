@@ -52,6 +52,9 @@ export interface StoredState extends ContainerState {
 const ID = /^[0-9a-f]{12}$/;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
+/** Whoever looks whether the container lives makes its lock anew, also while its directory is removed: once more, then. */
+const REMOVAL = { recursive: true, force: true, maxRetries: 20, retryDelay: 5 } as const;
+
 export class ContainerStore {
   readonly directory: string;
   /** Where image files are mounted that several containers are made of. */
@@ -157,7 +160,7 @@ export class ContainerStore {
     const { base, config } = this.paths(id);
     // First: what is left after a crash is no container any more, and the next sweep takes it.
     rmSync(config, { force: true });
-    rmSync(base, { recursive: true, force: true });
+    rmSync(base, REMOVAL);
   }
 
   /** Removes directories that never became a container, or no longer are one. */
@@ -169,7 +172,7 @@ export class ContainerStore {
     for (const id of this.ids()) {
       if (existsSync(this.paths(id).config)) continue;
       using held = this.tryLock(id);
-      if (held) rmSync(this.paths(id).base, { recursive: true, force: true });
+      if (held) rmSync(this.paths(id).base, REMOVAL);
     }
   }
 }

@@ -137,6 +137,8 @@ export class DriverSnapshots implements SnapshotStore {
       return id;
     } catch (error) {
       await this.#layers.discard('snapshot', id);
+      // Whatever it ran into: layers that another process removes while they are copied are gone, no more.
+      this.#requireParent(parent);
       throw error;
     }
   }
