@@ -67,6 +67,23 @@ export async function commitSnapshot(
   reference: Reference,
   options: NewImageOptions = {},
 ): Promise<CommitResult> {
+  const { snapshots } = context.metadata;
+  const before = snapshots.get(name);
+  try {
+    return await commitFound(context, name, reference, options);
+  } catch (error) {
+    // Whatever reading it ran into: another process has removed it meanwhile.
+    if (before === undefined || snapshots.get(name)?.id === before.id) throw error;
+    throw new TslayerError('NOT_FOUND', `${name} was removed while it was committed`, { cause: error });
+  }
+}
+
+async function commitFound(
+  context: StoreContext,
+  name: string,
+  reference: Reference,
+  options: NewImageOptions,
+): Promise<CommitResult> {
   const epoch = options.epoch ?? sourceDateEpoch();
   const snapshot = context.metadata.snapshots.get(name);
   const base = await baseOf(context, snapshot);
