@@ -108,9 +108,10 @@ export class Unpacker implements AsyncDisposable {
       request.onBytes?.(outcome.tarSize);
       return outcome;
     } finally {
-      ROOMS.giveBack(room);
       inflater.close();
       stage.close();
+      // Nobody writes into it any more.
+      ROOMS.giveBack(room);
     }
   }
 
