@@ -42,7 +42,10 @@ export interface BlobStore {
   open(digest: Digest, range?: { readonly start: number; readonly end?: number }): AsyncIterable<Uint8Array>;
   /** A small blob whole (manifest, config), verified again. */
   read(digest: Digest): Promise<Uint8Array>;
-  /** Waits for another process's ingest of the same digest; undefined when that one finished it. */
+  /**
+   * Waits for whoever writes or removes the same digest; undefined when the blob is there then. It stays when the
+   * caller leased it before the call.
+   */
   ingest(descriptor: Descriptor, options?: IngestOptions): Promise<Ingest | undefined>;
   /** Stores bytes held in memory, after checking them against the digest. */
   put(digest: Digest, bytes: Uint8Array): Promise<BlobInfo>;

@@ -5,6 +5,7 @@
 import {
   createReadStream,
   existsSync,
+  fstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -82,7 +83,7 @@ export class FileBlobStore implements BlobStore {
 
   async ingest(descriptor: Descriptor, options: IngestOptions = {}): Promise<Ingest | undefined> {
     const { digest, size } = descriptor;
-    if (this.#present(digest, size)) return undefined;
+    // Before it is looked for: a file that is seen without the lock may be one that is just being removed.
     const lock = await this.#lock(digest, options);
     try {
       if (this.#present(digest, size)) {
@@ -144,11 +145,16 @@ export class FileBlobStore implements BlobStore {
     const { tryLock } = await import('../sys/locks.ts');
     const lock = tryLock(ingestPath(this.#paths, digest));
     if (lock === undefined) return undefined;
-    const unlink = () => rmSync(lock.path, { force: true });
+    // Once: afterwards the name may be that of the next one's file.
+    let named = true;
+    const unlink = () => {
+      if (named) rmSync(lock.path, { force: true });
+      named = false;
+    };
     return {
       removePartial: unlink,
       [Symbol.dispose]() {
-        if (statSync(lock.path, { throwIfNoEntry: false })?.size === 0) unlink();
+        if (fstatSync(lock.fd).size === 0) unlink();
         lock[Symbol.dispose]();
       },
     };

@@ -237,6 +237,24 @@ describe('two writers of one digest', () => {
     assert.ok(ingest);
     assert.equal(await store.hold(digest), undefined);
   });
+
+  test('a blob that is just being removed is no blob that is there', async () => {
+    await store.put(digest, bytes);
+    const held = await store.hold(digest);
+    const waiting = new FileBlobStore(paths).ingest(descriptor);
+    await store.remove(digest);
+    held?.[Symbol.dispose]();
+    await using ingest = await waiting;
+    assert.ok(ingest, 'the second has to write it anew');
+  });
+
+  test('whoever removed a partial leaves that of the next writer alone', async () => {
+    const held = await store.hold(digest);
+    held?.removePartial();
+    await using _next = await begin();
+    held?.[Symbol.dispose]();
+    assert.equal(await store.hold(digest), undefined);
+  });
 });
 
 test('a blob larger than the free space is refused before a byte is written', async () => {
