@@ -10,14 +10,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const sources = [
-  'src',
-  'drivers',
-  'registry-client',
-  'scripts/shared/bundle.js',
-  'tsconfig.json',
-  'tsconfig.build.json',
-];
+const sources = ['src', 'drivers', 'registry-client', 'scripts/shared/bundle', 'tsconfig.json', 'tsconfig.build.json'];
 const compiler = join(root, 'node_modules/.bin/tsc');
 const built = join(root, 'dist');
 const fresh = join(root, 'node_modules/.tslayer-build');
@@ -39,7 +32,7 @@ async function build() {
   rmSync(fresh, { recursive: true, force: true });
   const options = ['-p', 'tsconfig.build.json', '--outDir', join(fresh, 'types')];
   if (spawnSync(compiler, options, { cwd: root, stdio: 'inherit' }).status !== 0) process.exit(1);
-  const { bundle } = await import('./shared/bundle.js');
+  const { bundle } = await import('./shared/bundle/bundle.js');
   await bundle(root, fresh);
   rmSync(old, { recursive: true, force: true });
   if (existsSync(built)) renameSync(built, old);

@@ -2,6 +2,7 @@
 import { constants } from 'node:os';
 import type { ExitResult, ForegroundIO, RunningProcess, TerminalIO } from '../index.ts';
 import type { Cli } from './cli.ts';
+import { ownStreams } from './streams.ts';
 
 /** Signals that are passed on, as docker does with `--sig-proxy`. */
 const FORWARDED = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT', 'SIGUSR1', 'SIGUSR2', 'SIGCONT', 'SIGWINCH'] as const;
@@ -17,7 +18,7 @@ export interface ForegroundProgram {
 export async function superviseForeground(cli: Cli, program: ForegroundProgram): Promise<ExitResult> {
   const onWarning = (message: string): void => cli.output.message(message, 'warn');
   const result = program.terminal
-    ? await program.attach({ onWarning, signal: cli.signal })
+    ? await program.attach({ stdout: ownStreams(), onWarning, signal: cli.signal })
     : await runPlain(cli, program, { onWarning, signal: cli.signal });
   cli.exitStatus = result.exitCode;
   if (result.oomKilled) cli.output.message('the program was killed: out of memory', 'warn');

@@ -9,6 +9,7 @@ import { addGlobals, type GlobalOptions, splitCommand } from './globals.ts';
 import { Output } from './output.ts';
 import { COMMANDS, findCommand } from './registry.ts';
 import { Interruption } from './signals.ts';
+import { err, out } from './streams.ts';
 
 /** Runs the process to its end. Nothing is left to wait for: what is open was closed by the command. */
 export async function runProcess(argv: readonly string[]): Promise<never> {
@@ -128,14 +129,14 @@ async function showOverview(words: readonly string[]): Promise<number> {
     });
   }
   const { overview } = await import('./help.ts');
-  process.stdout.write(overview(COMMANDS));
+  out.write(overview(COMMANDS));
   return 0;
 }
 
 /** Alone it is answered by bin/tslayer.js already, before anything is loaded. */
 function showVersion(output: Output): number {
   const version = packageVersion();
-  process.stdout.write(output.options.json ? `${JSON.stringify({ version })}\n` : `tslayer ${version}\n`);
+  out.write(output.options.json ? `${JSON.stringify({ version })}\n` : `tslayer ${version}\n`);
   return 0;
 }
 
@@ -148,19 +149,19 @@ function asFailure(error: unknown): TslayerError {
 }
 
 function useColor(): boolean {
-  return process.stderr.isTTY === true && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
+  return err.isTerminal && !process.env.NO_COLOR && process.env.TERM !== 'dumb';
 }
 
 /** A closed pipe ends the operation without a word: `tslayer images | head -1` is no failure. */
 function watchReader(interruption: Interruption): void {
-  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  out.onError = (error) => {
     if (error.code === 'EPIPE') interruption.readerLeft();
     else interruption.outputFailed(error);
-  });
+  };
   // Messages that cannot be written cannot be complained about.
-  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
+  err.onError = (error) => {
     if (error.code === 'EPIPE') interruption.readerLeft();
-  });
+  };
 }
 
 /** A failed write is told by an event, one turn later: results must not be lost in silence. */

@@ -6,6 +6,7 @@ import { fstatSync } from 'node:fs';
 import { styleText } from 'node:util';
 import type { ErrorCode, TslayerError } from '../errors.ts';
 import { printable, printableJson } from './format.ts';
+import { err, out } from './streams.ts';
 
 export type LogLevel = 'error' | 'warn' | 'info' | 'debug';
 export const LOG_LEVELS: readonly LogLevel[] = ['error', 'warn', 'info', 'debug'];
@@ -33,7 +34,7 @@ export class Output {
 
   /** A line of the result. */
   line(text: string): void {
-    process.stdout.write(`${printable(text)}\n`);
+    out.write(`${printable(text)}\n`);
   }
 
   lines(texts: Iterable<string>): void {
@@ -42,29 +43,29 @@ export class Output {
 
   /** Bytes of the result as they are: a file, a log. */
   raw(bytes: Uint8Array | string): boolean {
-    return process.stdout.write(bytes);
+    return out.write(bytes);
   }
 
   /** One document for a listing (indented: people read it, too), or one line of a stream of events. */
   document(value: unknown): void {
-    process.stdout.write(`${printableJson(JSON.stringify(value, toJson, 2))}\n`);
+    out.write(`${printableJson(JSON.stringify(value, toJson, 2))}\n`);
   }
 
   event(value: unknown): void {
-    process.stdout.write(`${printableJson(JSON.stringify(value, toJson))}\n`);
+    out.write(`${printableJson(JSON.stringify(value, toJson))}\n`);
   }
 
   /** Rows under headers. Nothing but the headers when there are no rows, as docker does. */
   async table(headers: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {
     const { renderTable } = await import('./table.ts');
-    process.stdout.write(renderTable(headers, rows));
+    out.write(renderTable(headers, rows));
   }
 
   /** A message on stderr, for people. */
   message(text: string, level: LogLevel = 'info'): void {
     if (!this.shows(level)) return;
     const label = level === 'warn' ? `${this.#style('yellow', 'warning:')} ` : '';
-    process.stderr.write(`${label}${printable(text)}\n`);
+    err.write(`${label}${printable(text)}\n`);
   }
 
   shows(level: LogLevel): boolean {
@@ -78,17 +79,17 @@ export class Output {
     if (this.options.json) {
       const event = { type: 'error', code, message, ...(hint !== undefined && { hint }) };
       this.event(event);
-      if (!sameStream(1, 2)) process.stderr.write(`${printableJson(JSON.stringify(event))}\n`);
+      if (!sameStream(1, 2)) err.write(`${printableJson(JSON.stringify(event))}\n`);
     } else {
-      process.stderr.write(`${this.#style('red', 'tslayer:')} ${printable(message)}\n`);
-      if (hint) process.stderr.write(`${this.#style('cyan', 'hint:')} ${printable(hint)}\n`);
+      err.write(`${this.#style('red', 'tslayer:')} ${printable(message)}\n`);
+      if (hint) err.write(`${this.#style('cyan', 'hint:')} ${printable(hint)}\n`);
     }
     if (this.options.logLevel === 'debug')
-      for (const line of stackOf(error).split('\n')) process.stderr.write(`${printable(line)}\n`);
+      for (const line of stackOf(error).split('\n')) err.write(`${printable(line)}\n`);
   }
 
   #style(style: Style, text: string): string {
-    return this.options.color ? styleText(style, text, { stream: process.stderr }) : text;
+    return this.options.color ? styleText(style, text, { stream: err.stream }) : text;
   }
 }
 

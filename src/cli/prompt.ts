@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
 import { TslayerError } from '../errors.ts';
+import { err } from './streams.ts';
 
 export function promptLine(question: string): Promise<string> {
   return ask(question, true);
@@ -22,13 +23,13 @@ async function ask(question: string, echo: boolean): Promise<string> {
       },
     );
   }
-  process.stderr.write(question);
+  err.write(question);
   const silent = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const terminal = createInterface({ input: process.stdin, output: echo ? process.stderr : silent, terminal: true });
+  const terminal = createInterface({ input: process.stdin, output: echo ? err.stream : silent, terminal: true });
   try {
     return await terminal.question('');
   } finally {
     terminal.close();
-    if (!echo) process.stderr.write('\n');
+    if (!echo) err.write('\n');
   }
 }

@@ -4,6 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { globSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
+import { tslayer } from '../support/cli.ts';
+import { layoutRegistry } from '../support/layout-registry.ts';
+import { addImage } from '../support/memory-images.ts';
 import { type TempDir, tempDir } from '../support/temp-dir.ts';
 
 const LOADER = join(import.meta.dirname, '../../bin/program.cjs');
@@ -115,5 +118,40 @@ describe('kept code', () => {
     const [left = '', ...more] = program.saved();
     assert.notEqual(left, old);
     assert.deepEqual(more, []);
+  });
+});
+
+describe('the parts of the command line', () => {
+  const command: [string] = [join(import.meta.dirname, '../../bin/tslayer.cjs')];
+
+  test('that a listing and a pull of what is there read are the first one', async () => {
+    using directory = tempDir('parts');
+    await using registry = await layoutRegistry();
+    const image = await addImage(registry.content, [{ 'etc/motd': 'hello' }]);
+    registry.publish({ 'one:1': image.root });
+    const hook = join(directory.path, 'tell-scripts.cjs');
+    writeFileSync(
+      hook,
+      `const vm = require('node:vm'), { appendFileSync } = require('node:fs');
+       const { Script } = vm;
+       vm.Script = class extends Script {
+         constructor(source, options) {
+           super(source, options);
+           appendFileSync(process.env.SCRIPTS, options.filename.split('/').at(-1) + '\\n');
+         }
+       };`,
+    );
+    const scriptsOf = async (...args: string[]) => {
+      const scripts = join(directory.path, 'scripts');
+      writeFileSync(scripts, '');
+      const env = { SCRIPTS: scripts, NODE_OPTIONS: `--require ${hook}` };
+      const { status, stderr } = await tslayer(['--root', join(directory.path, 'store'), ...args], { command, env });
+      assert.equal(status, 0, stderr);
+      return readFileSync(scripts, 'utf8').trim().split('\n');
+    };
+    const name = `${registry.host}/one:1`;
+    assert.ok((await scriptsOf('pull', name)).length > 1, 'a new image takes more than one part');
+    assert.deepEqual(await scriptsOf('pull', name), ['src-cli-main.cjs']);
+    assert.deepEqual(await scriptsOf('images'), ['src-cli-main.cjs']);
   });
 });

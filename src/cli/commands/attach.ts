@@ -1,5 +1,6 @@
 /** `attach`: joins a detached container's terminal or output. */
 import type { CliCommand } from '../command.ts';
+import { ownStreams } from '../streams.ts';
 
 export const command: CliCommand = {
   privilege: () => 'needed',
@@ -14,6 +15,8 @@ export const command: CliCommand = {
     const tslayer = await cli.open();
     const onWarning = (message: string): void => cli.output.message(message, 'warn');
     const keys = detachKeys === undefined ? {} : { detachKeys };
-    cli.exitStatus = (await tslayer.attach(name, { onWarning, signal: cli.signal, ...keys })).exitCode;
+    cli.exitStatus = (
+      await tslayer.attach(name, { stdout: ownStreams(), onWarning, signal: cli.signal, ...keys })
+    ).exitCode;
   },
 };

@@ -4,6 +4,7 @@ import { pipeline } from 'node:stream/promises';
 import { TslayerError } from '../../errors.ts';
 import type { CliCommand } from '../command.ts';
 import { writeAll } from '../stdout.ts';
+import { out } from '../streams.ts';
 
 export const command: CliCommand = {
   privilege: () => 'needed',
@@ -15,7 +16,7 @@ export const command: CliCommand = {
   },
 
   async run(cli, [name]: [string], { output }: { output?: string }) {
-    if (output === undefined && process.stdout.isTTY) {
+    if (output === undefined && out.isTerminal) {
       throw new TslayerError('INVALID_ARGUMENT', 'a tar on a terminal is of no use', { hint: 'use -o, or redirect' });
     }
     const tslayer = await cli.open();

@@ -3,6 +3,7 @@ import type { LogEntry } from '../../index.ts';
 import type { Cli } from '../cli.ts';
 import type { CliCommand } from '../command.ts';
 import { moment, natural } from '../flags.ts';
+import { err, out } from '../streams.ts';
 
 interface LogFlags {
   readonly follow?: true;
@@ -38,7 +39,7 @@ function print(cli: Cli, { time, stream, data }: LogEntry, timestamps: boolean):
     cli.output.event({ type: 'log', time, stream, data: Buffer.from(data).toString('utf8') });
     return;
   }
-  const target = stream === 'stdout' ? process.stdout : process.stderr;
+  const target = stream === 'stdout' ? out : err;
   if (timestamps) target.write(`${time.toISOString()} `);
   target.write(data);
 }

@@ -4,6 +4,7 @@ import type { Tslayer } from '../../index.ts';
 import type { Cli } from '../cli.ts';
 import type { CliCommand } from '../command.ts';
 import { writeAll } from '../stdout.ts';
+import { out } from '../streams.ts';
 
 type Format = 'oci-archive' | 'docker-archive' | 'oci';
 
@@ -43,7 +44,7 @@ async function saveToStdout(
   platform: string | undefined,
 ): Promise<void> {
   if (format === 'oci') throw new TslayerError('INVALID_ARGUMENT', 'a layout is a directory: name it with -o');
-  if (process.stdout.isTTY) {
+  if (out.isTerminal) {
     throw new TslayerError('INVALID_ARGUMENT', 'an archive on a terminal is of no use', {
       hint: 'use -o, or redirect',
     });

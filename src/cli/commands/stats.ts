@@ -3,6 +3,7 @@ import type { ContainerStats } from '../../index.ts';
 import type { Cli } from '../cli.ts';
 import type { CliCommand } from '../command.ts';
 import { size } from '../format.ts';
+import { out } from '../streams.ts';
 
 const HEADERS = [
   'NAME',
@@ -35,7 +36,7 @@ export const command: CliCommand = {
 };
 
 async function show(cli: Cli, sample: readonly ContainerStats[], stream: boolean): Promise<void> {
-  if (stream && process.stdout.isTTY) cli.output.raw(CLEAR_SCREEN);
+  if (stream && out.isTerminal) cli.output.raw(CLEAR_SCREEN);
   await cli.output.table(HEADERS, sample.map(row));
 }
 

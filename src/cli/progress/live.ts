@@ -5,6 +5,7 @@
 import type { OnProgress } from '../../progress.ts';
 import { printable } from '../format.ts';
 import type { Output } from '../output.ts';
+import { err } from '../streams.ts';
 import { renderFrame } from './frame.ts';
 import { ProgressModel } from './model.ts';
 import { plainLine } from './plain.ts';
@@ -49,7 +50,7 @@ export class LiveView {
 
   #start(): void {
     if (this.#timer || this.#finished) return;
-    process.stderr.write(HIDE_CURSOR);
+    err.write(HIDE_CURSOR);
     process.once('exit', showCursor);
     this.#timer = setInterval(() => this.#draw(), INTERVAL_MS);
     this.#timer.unref();
@@ -57,15 +58,15 @@ export class LiveView {
 
   /** Over the old lines, not after clearing them: that flickers, and some terminals file away what is cleared. */
   #draw(): void {
-    const { columns = 80, rows = 24 } = process.stderr;
+    const { columns = 80, rows = 24 } = err.stream;
     const lines = renderFrame(this.#model, Date.now(), columns - 1, rows - 1).map(printable);
     const text = lines.map((line) => `${line}${CLEAR_REST}\n`).join('');
-    process.stderr.write(`${this.#rewind()}${text}${CLEAR_BELOW}`);
+    err.write(`${this.#rewind()}${text}${CLEAR_BELOW}`);
     this.#drawnLines = lines.length;
   }
 
   #above(print: () => void): void {
-    process.stderr.write(`${this.#rewind()}${CLEAR_BELOW}`);
+    err.write(`${this.#rewind()}${CLEAR_BELOW}`);
     this.#drawnLines = 0;
     print();
   }
@@ -77,5 +78,5 @@ export class LiveView {
 }
 
 function showCursor(): void {
-  process.stderr.write(SHOW_CURSOR);
+  err.write(SHOW_CURSOR);
 }

@@ -1,6 +1,7 @@
 /** What shows an operation's progress, chosen by where the output goes; only that one is loaded. */
 import type { OnProgress } from '../../progress.ts';
 import type { Output } from '../output.ts';
+import { err } from '../streams.ts';
 
 export interface ProgressView {
   readonly onProgress: OnProgress;
@@ -14,7 +15,7 @@ export async function openProgress(output: Output): Promise<ProgressView> {
   const { json, quiet } = output.options;
   if (json) return new (await import('./ndjson.ts')).NdjsonView(output);
   if (quiet || !output.shows('info')) return SILENT;
-  const isTerminal = process.stderr.isTTY && process.env.TERM !== 'dumb';
+  const isTerminal = err.isTerminal && process.env.TERM !== 'dumb';
   return isTerminal
     ? new (await import('./live.ts')).LiveView(output)
     : new (await import('./plain.ts')).PlainView(output);
