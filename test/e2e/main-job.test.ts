@@ -213,6 +213,23 @@ describe('the image store', () => {
   });
 });
 
+test('a commit is unpacked when it is first used, or at once when that is wanted', async (t) => {
+  if (!requires(t, root)) return;
+  const run = newStore(t);
+  await succeed(run('pull', `${app}:1`));
+  const target = (await succeed(run('mount', '--name', 'box', `${app}:1`))).trim();
+  writeFileSync(join(target, 'app/greeting'), 'changed\n');
+  const commit = async (...args: string[]): Promise<boolean> => {
+    const lines = events(await succeed(run('commit', '--json', ...args)));
+    return (lines.at(-1) as { unpacked?: boolean }).unpacked ?? false;
+  };
+  assert.equal(await commit('box', 'later:1'), false);
+  const later = (await succeed(run('mount', 'later:1'))).trim();
+  assert.equal(readFileSync(join(later, 'app/greeting'), 'utf8'), 'changed\n');
+  writeFileSync(join(target, 'app/greeting'), 'changed again\n');
+  assert.equal(await commit('--unpack', 'box', 'now:1'), true);
+});
+
 for (const driver of ['erofs', 'overlayfs', 'vfs']) {
   describe(`mount with ${driver}`, () => {
     test('is writable, survives the process, and is seen by no other mount', async (t) => {

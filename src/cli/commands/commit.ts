@@ -4,11 +4,14 @@ import { size } from '../format.ts';
 import { defineLayerFlags, type LayerFlags, newImageOptions, tellImage } from './image-flags.ts';
 
 export const command: CliCommand = {
-  privilege: ({ unpack }: { unpack?: boolean }) => (unpack === false ? 'none' : 'needed'),
+  privilege: () => 'needed',
 
   define(parser) {
     parser.argument('<mount>', 'name of a mount or container').argument('<name>', 'name of the new image');
     defineLayerFlags(parser);
+    parser
+      .option('--unpack', 'unpack the new layer now, not when it is first used')
+      .option('--no-unpack', 'the default');
   },
 
   async run(cli, [source, name]: [string, string], flags: LayerFlags) {

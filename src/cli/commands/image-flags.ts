@@ -9,7 +9,7 @@ export interface ConfigFlags {
   readonly change?: readonly string[];
   readonly author?: string;
   readonly message?: string;
-  readonly unpack: boolean;
+  readonly unpack?: boolean;
 }
 
 export interface LayerFlags extends ConfigFlags {
@@ -22,7 +22,6 @@ export function defineConfigFlags(parser: Command): void {
     .option('-c, --change <instruction>', 'as in a Dockerfile: CMD ["sh"], ENV A=b, USER 1000 …', collect)
     .option('-a, --author <author>', 'who made it')
     .option('-m, --message <text>', 'comment in the history')
-    .option('--no-unpack', 'unpack it when it is first used')
     .addHelpText('after', '\nWith SOURCE_DATE_EPOCH in the environment the same input gives the same image.');
 }
 
@@ -31,6 +30,11 @@ export function defineLayerFlags(parser: Command): void {
     .addOption(new Option('--compression <name>', 'of the new layer').choices(['gzip', 'zstd', 'none']))
     .option('--level <number>', 'gzip 1 to 9, zstd 1 to 19', natural);
   defineConfigFlags(parser);
+}
+
+/** For the commands whose images are unpacked at once. */
+export function defineNoUnpack(parser: Command): void {
+  parser.option('--no-unpack', 'unpack it when it is first used');
 }
 
 export function newImageOptions({ change, ...flags }: LayerFlags): NewImageOptions {

@@ -1,6 +1,6 @@
 /** `import`: a root file system's tar as an image of one layer. */
 import type { CliCommand } from '../command.ts';
-import { defineLayerFlags, type LayerFlags, newImageOptions, tellImage } from './image-flags.ts';
+import { defineLayerFlags, defineNoUnpack, type LayerFlags, newImageOptions, tellImage } from './image-flags.ts';
 
 export const command: CliCommand = {
   privilege: ({ unpack }: { unpack?: boolean }) => (unpack === false ? 'none' : 'needed'),
@@ -11,6 +11,7 @@ export const command: CliCommand = {
       .argument('<name>', 'name of the new image')
       .option('--platform <platform>', 'what the image says it runs on');
     defineLayerFlags(parser);
+    defineNoUnpack(parser);
   },
 
   async run(cli, [tar, name]: [string, string], { platform, ...flags }: LayerFlags & { platform?: string }) {

@@ -1,6 +1,6 @@
 /** `rebase`: an image's own layers on another base, by their digests. */
 import type { CliCommand } from '../command.ts';
-import { type ConfigFlags, defineConfigFlags, newImageOptions, tellImage } from './image-flags.ts';
+import { type ConfigFlags, defineConfigFlags, defineNoUnpack, newImageOptions, tellImage } from './image-flags.ts';
 
 interface RebaseFlags extends ConfigFlags {
   readonly onto: string;
@@ -17,6 +17,7 @@ export const command: CliCommand = {
       .requiredOption('--onto <image>', 'the base to come')
       .option('--from <image>', 'the base it has (default: the one in the store with the most layers in common)');
     defineConfigFlags(parser);
+    defineNoUnpack(parser);
   },
 
   async run(cli, [image, name]: [string, string], { onto, from, ...flags }: RebaseFlags) {

@@ -1,7 +1,7 @@
 /** `squash`: layers of an image as one, without what they hide from each other. */
 import type { CliCommand } from '../command.ts';
 import { natural } from '../flags.ts';
-import { defineLayerFlags, type LayerFlags, newImageOptions, tellImage } from './image-flags.ts';
+import { defineLayerFlags, defineNoUnpack, type LayerFlags, newImageOptions, tellImage } from './image-flags.ts';
 
 export const command: CliCommand = {
   privilege: ({ unpack }: { unpack?: boolean }) => (unpack === false ? 'none' : 'needed'),
@@ -12,6 +12,7 @@ export const command: CliCommand = {
       .argument('<name>', 'name of the new image')
       .option('--keep <number>', 'layers from the base that stay as they are', natural, 0);
     defineLayerFlags(parser);
+    defineNoUnpack(parser);
   },
 
   async run(cli, [image, name]: [string, string], { keep, ...flags }: LayerFlags & { keep: number }) {
