@@ -56,6 +56,11 @@ export type Change =
       readonly entry: TarEntry;
       /** The stored bytes of a file, `storedSize` of them. To be read before the next change is asked for. */
       open?(): AsyncIterable<Uint8Array>;
+      /**
+       * The same bytes at once, into `target`, which has room for exactly `storedSize` of them. Optional, and not for
+       * sparse files: small files take less time so.
+       */
+      readInto?(target: Uint8Array): void;
     }
   | { readonly kind: 'deleted'; readonly path: Uint8Array }
   /**

@@ -12,7 +12,7 @@ import { openDirectoryAt, readDirectoryFd, type StatAt, statAt } from '../../src
 import { closeFd } from '../../src/sys/libc.ts';
 import { isDirectory } from '../../src/sys/walk.ts';
 import type { Change } from '../driver.ts';
-import { readContent, sameContent, segmentsOf, storedSizeOf } from './content.ts';
+import { readContent, readContentInto, sameContent, segmentsOf, storedSizeOf } from './content.ts';
 import { collectLinks, type LinkGroup, type LinkGroups, withFile } from './links.ts';
 import { entryOf, type Located, linkTo, sameMetadata, typeOf } from './metadata.ts';
 import { joinPath, requireShallow } from './paths.ts';
@@ -188,14 +188,20 @@ export class Comparison {
     const segments = segmentsOf(now);
     const token = {};
     this.#current = token;
-    yield {
-      kind,
-      entry: segments ? { ...entry, segments, storedSize: storedSizeOf(now.stat, segments) } : entry,
-      open: () => {
-        if (this.#current !== token) throw new TypeError('a change is read before the next one is asked for');
-        return readContent(now, segments);
-      },
+    const requireCurrent = (): void => {
+      if (this.#current !== token) throw new TypeError('a change is read before the next one is asked for');
     };
+    const open = (): AsyncGenerator<Uint8Array, void> => {
+      requireCurrent();
+      return readContent(now, segments);
+    };
+    const readInto = (target: Uint8Array): void => {
+      requireCurrent();
+      readContentInto(now, target);
+    };
+    yield segments
+      ? { kind, entry: { ...entry, segments, storedSize: storedSizeOf(now.stat, segments) }, open }
+      : { kind, entry, open, readInto };
     this.#current = undefined;
   }
 }

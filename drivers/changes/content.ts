@@ -2,7 +2,7 @@
 import { readSync } from 'node:fs';
 import type { Segment } from '../../src/archive/entry.ts';
 import { TslayerError } from '../../src/errors.ts';
-import { O_NOATIME, O_NONBLOCK, O_RDONLY, openAt, type StatAt, statFd } from '../../src/sys/at.ts';
+import { isSameFile, O_NOATIME, O_NONBLOCK, O_RDONLY, openAt, type StatAt } from '../../src/sys/at.ts';
 import { seekData, seekHole } from '../../src/sys/files.ts';
 import { closeFd, hasErrno } from '../../src/sys/libc.ts';
 import type { Located } from './metadata.ts';
@@ -12,8 +12,7 @@ const CHUNK = 256 * 1024;
 /** Opens the very file that was looked at: a running container may have put something else under its name. */
 function openFile({ parentFd, name, stat }: Located): number {
   const fd = openQuietly(parentFd, name);
-  const now = statFd(fd);
-  if (now.ino === stat.ino && now.fileSystem === stat.fileSystem) return fd;
+  if (isSameFile(fd, stat)) return fd;
   closeFd(fd);
   throw new TslayerError('FAILED', `${JSON.stringify(name.toString())} was replaced while it was read`, {
     hint: 'pause the container, then try again',
@@ -89,6 +88,17 @@ export async function* readContent(
         at += chunk.length;
       }
     }
+  } finally {
+    closeFd(fd);
+  }
+}
+
+/** The same of a dense file, at once. */
+export function readContentInto(located: Located, target: Uint8Array): void {
+  const fd = openFile(located);
+  try {
+    const read = readSync(fd, target, 0, target.length, 0);
+    if (read < target.length) target.fill(0, read);
   } finally {
     closeFd(fd);
   }

@@ -5,13 +5,21 @@
 import { TslayerError, throwIfAborted } from '../errors.ts';
 import type { TarEntry } from './entry.ts';
 import { quote } from './tar/bytes.ts';
-import { checkName, encodeEntry, paddingOf } from './tar/encode.ts';
+import { checkName, encodeEntry, paddingOf, type Room } from './tar/encode.ts';
 import { BLOCK } from './tar/header.ts';
 import { OPAQUE_NAME, WHITEOUT_PREFIX } from './tar/whiteouts.ts';
 
-/** What a layer says of one name; a driver's `Change` is one. `open` gives the stored bytes, segments of sparse files. */
+/**
+ * What a layer says of one name; a driver's `Change` is one. `open` gives the stored bytes, segments of sparse files;
+ * `readInto` all of them at once, for files that are worth it.
+ */
 export type TarItem =
-  | { readonly kind: 'added' | 'modified'; readonly entry: TarEntry; open?(): AsyncIterable<Uint8Array> }
+  | {
+      readonly kind: 'added' | 'modified';
+      readonly entry: TarEntry;
+      open?(): AsyncIterable<Uint8Array>;
+      readInto?(target: Uint8Array): void;
+    }
   | { readonly kind: 'deleted' | 'opaque'; readonly path: Uint8Array };
 
 export interface TarWriterOptions {
@@ -22,8 +30,10 @@ export interface TarWriterOptions {
 
 const EMPTY = Buffer.alloc(0);
 const SLASH = Buffer.from('/');
-/** Small pieces are gathered until there are so many bytes: a thousand small files cost no more than one. */
-const ROOM = 256 * 1024;
+/** Bytes of each chunk but the last: what the compression works on at once, so that it need not copy them. */
+const ROOM = 1024 ** 2;
+/** Files up to so many bytes are read at once. */
+const SMALL = 256 * 1024;
 
 /** The tar with its end. FAILED when a file has other bytes than its entry says. */
 export async function* writeTar(
@@ -33,16 +43,22 @@ export async function* writeTar(
   const out = new Gathered();
   for await (const item of items) {
     throwIfAborted(options.signal);
-    if ('path' in item) yield* out.add(encodeMark(item.kind, item.path));
+    if ('path' in item) encodeMark(out, item.kind, item.path);
     else {
       const entry = clamped(item.entry, options.latestTime);
       checkName(entry.path);
-      yield* out.add(encodeEntry(entry));
-      if (entry.type === 'file' && entry.size > 0) yield* writeContent(out, entry, item.open?.() ?? nothing());
+      encodeEntry(entry, out);
+      if (entry.type === 'file' && entry.size > 0) {
+        if (item.readInto && !entry.segments && entry.size <= SMALL) item.readInto(out.take(entry.size));
+        else yield* writeContent(out, entry, item.open?.() ?? nothing());
+        out.skip(paddingOf(entry.size));
+      }
     }
+    if (out.full.length > 0) yield* out.full.splice(0);
   }
-  yield* out.add(Buffer.alloc(2 * BLOCK));
-  yield* out.end();
+  out.skip(2 * BLOCK);
+  out.end();
+  yield* out.full;
 }
 
 async function* writeContent(
@@ -54,10 +70,10 @@ async function* writeContent(
   for await (const chunk of entry.segments ? filled(entry, stored) : stored) {
     left -= chunk.length;
     if (left < 0) break;
-    yield* out.add(chunk);
+    out.add(chunk);
+    if (out.full.length > 0) yield* out.full.splice(0);
   }
   if (left !== 0) throw new TslayerError('FAILED', `${quote(entry.path)} has other bytes than its size says`);
-  yield* out.add(Buffer.alloc(paddingOf(entry.size)));
 }
 
 function clamped(entry: TarEntry, latest: number | undefined): TarEntry {
@@ -67,13 +83,13 @@ function clamped(entry: TarEntry, latest: number | undefined): TarEntry {
 }
 
 /** An empty file of the mark's name: a deletion has no attributes. layer.md "Whiteouts". */
-function encodeMark(kind: 'deleted' | 'opaque', path: Uint8Array): Uint8Array {
+function encodeMark(out: Gathered, kind: 'deleted' | 'opaque', path: Uint8Array): void {
   const slash = path.lastIndexOf(0x2f) + 1;
   const name =
     kind === 'deleted'
       ? Buffer.concat([path.subarray(0, slash), Buffer.from(WHITEOUT_PREFIX), path.subarray(slash)])
       : Buffer.concat([path, path.length === 0 ? EMPTY : SLASH, Buffer.from(OPAQUE_NAME)]);
-  return encodeEntry({ ...MARK, path: name });
+  encodeEntry({ ...MARK, path: name }, out);
 }
 
 const MARK: TarEntry = {
@@ -92,23 +108,59 @@ const MARK: TarEntry = {
   storedSize: 0,
 };
 
-/** Gathers small pieces; large ones pass by as they are. Each chunk is the receiver's own. */
-class Gathered {
+/**
+ * The tar in chunks of one size, which are written where they are sent from: a buffer for each header and each small
+ * file would cost more than all else that is done for them.
+ */
+class Gathered implements Room {
+  /** What is to be sent, each the receiver's own. */
+  readonly full: Uint8Array[] = [];
   #room = Buffer.allocUnsafeSlow(ROOM);
   #used = 0;
+  /** What was taken over the end of the room. */
+  #over: Buffer | undefined;
 
-  *add(piece: Uint8Array): Generator<Uint8Array, void> {
-    if (this.#used + piece.length > ROOM) yield* this.end();
-    if (piece.length > ROOM) yield piece;
-    else {
-      this.#room.set(piece, this.#used);
-      this.#used += piece.length;
+  take(length: number): Buffer {
+    this.#settle();
+    const end = this.#used + length;
+    if (end > ROOM) {
+      this.#over = Buffer.allocUnsafe(length);
+      return this.#over;
+    }
+    const taken = this.#room.subarray(this.#used, end);
+    this.#used = end;
+    return taken;
+  }
+
+  add(piece: Uint8Array): void {
+    this.#settle();
+    for (let at = 0; at < piece.length; ) {
+      const part = piece.subarray(at, at + ROOM - this.#used);
+      this.#room.set(part, this.#used);
+      this.#used += part.length;
+      at += part.length;
+      if (this.#used === ROOM) this.#send();
     }
   }
 
-  *end(): Generator<Uint8Array, void> {
-    if (this.#used === 0) return;
-    yield this.#room.subarray(0, this.#used);
+  /** Zeros. */
+  skip(length: number): void {
+    if (length > 0) this.take(length).fill(0);
+  }
+
+  end(): void {
+    this.#settle();
+    if (this.#used > 0) this.#send();
+  }
+
+  #settle(): void {
+    const over = this.#over;
+    this.#over = undefined;
+    if (over !== undefined) this.add(over);
+  }
+
+  #send(): void {
+    this.full.push(this.#room.subarray(0, this.#used));
     this.#room = Buffer.allocUnsafeSlow(ROOM);
     this.#used = 0;
   }

@@ -93,6 +93,23 @@ export function statFd(fd: number): StatAt {
   return unpackStat();
 }
 
+/** Whether an open file is the one that `stat` tells of. */
+export function isSameFile(fd: number, { ino, fileSystem }: StatAt): boolean {
+  check(cStatx(fd, EMPTY, AT_EMPTY_PATH, STATX_BASIC_STATS, stat), 'statx');
+  return stat.readBigUInt64LE(32) === ino && fileSystemOf() === fileSystem;
+}
+
+let [lastMajor, lastMinor, lastFileSystem] = [-1, -1, ''];
+
+/** A walk sees few file systems: its text is made once for all their files. */
+function fileSystemOf(): string {
+  const [major, minor] = [stat.readUInt32LE(136), stat.readUInt32LE(140)];
+  if (major !== lastMajor || minor !== lastMinor) {
+    [lastMajor, lastMinor, lastFileSystem] = [major, minor, `${major}:${minor}`];
+  }
+  return lastFileSystem;
+}
+
 /** Layout of struct statx: the same on every architecture, linux/stat.h. */
 function unpackStat(): StatAt {
   return {
@@ -109,7 +126,7 @@ function unpackStat(): StatAt {
     mtimeNanoseconds: stat.readUInt32LE(120),
     deviceMajor: stat.readUInt32LE(128),
     deviceMinor: stat.readUInt32LE(132),
-    fileSystem: `${stat.readUInt32LE(136)}:${stat.readUInt32LE(140)}`,
+    fileSystem: fileSystemOf(),
     mountRoot: (stat.readUInt32LE(8) & STATX_ATTR_MOUNT_ROOT) !== 0,
   };
 }

@@ -15,6 +15,7 @@ export interface CompressOptions {
 
 const LEVELS = { gzip: { most: 9, usual: 6 }, zstd: { most: 19, usual: 3 } } as const;
 
+/** @param source its chunks are the compression's own */
 export async function* compress(
   source: AsyncIterable<Uint8Array>,
   options: CompressOptions,
@@ -50,7 +51,7 @@ async function* gzip(source: AsyncIterable<Uint8Array>, level: number, parallel:
   let crc = 0;
   let size = 0;
   let dictionary: Uint8Array | undefined;
-  const options = { level, chunkSize: BLOCK, finishFlush: zlib.constants.Z_SYNC_FLUSH };
+  const options = { level, chunkSize: BLOCK / 2, finishFlush: zlib.constants.Z_SYNC_FLUSH };
   for await (const block of blocks(source)) {
     crc = zlib.crc32(block, crc);
     size += block.length;
@@ -69,21 +70,26 @@ async function* gzip(source: AsyncIterable<Uint8Array>, level: number, parallel:
 }
 
 async function* blocks(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let block = Buffer.allocUnsafeSlow(BLOCK);
+  let block: Buffer | undefined;
   let filled = 0;
   for await (const chunk of source) {
+    if (filled === 0 && chunk.length === BLOCK) {
+      yield chunk;
+      continue;
+    }
     for (let at = 0; at < chunk.length; ) {
       const take = Math.min(chunk.length - at, BLOCK - filled);
+      block ??= Buffer.allocUnsafeSlow(BLOCK);
       block.set(chunk.subarray(at, at + take), filled);
       filled += take;
       at += take;
       if (filled < BLOCK) continue;
       yield block;
-      block = Buffer.allocUnsafeSlow(BLOCK);
+      block = undefined;
       filled = 0;
     }
   }
-  if (filled > 0) yield block.subarray(0, filled);
+  if (block !== undefined) yield block.subarray(0, filled);
 }
 
 /** One frame with its content's checksum. */

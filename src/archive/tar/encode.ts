@@ -20,21 +20,38 @@ const TYPEFLAGS: Readonly<Record<EntryType, string>> = {
   fifo: '6',
 };
 const SLASH = 0x2f;
-const NOTHING = Buffer.alloc(0);
+const ZERO = 0x30;
+const MAGIC = Buffer.from('ustar\u000000');
+const PAX_NAME = Buffer.from('PaxHeaders.0/');
 const MAX_ID = 0o7777777;
 const MAX_SIZE = 0o77777777777;
 const MAX_TIME = 0o77777777777;
 
-/** The blocks in front of an entry's data. `entry.size` bytes follow, padded by `paddingOf`; holes as zeros. */
-export function encodeEntry(entry: TarEntry): Uint8Array {
+/** Where blocks are written to. */
+export interface Room {
+  /** So many bytes, to be filled before the next are taken. */
+  take(length: number): Buffer;
+}
+
+/** Writes the blocks in front of an entry's data. `entry.size` bytes follow, padded by `paddingOf`; holes as zeros. */
+export function encodeEntry(entry: TarEntry, room: Room): void {
   const name = nameOf(entry);
   const prefix = prefixEnd(name);
-  const payload = payloadOf(recordsOf(entry, name, prefix));
-  const extra = payload.length === 0 ? 0 : BLOCK + payload.length + paddingOf(payload.length);
-  const blocks = Buffer.alloc(extra + BLOCK);
-  if (extra > 0) writePax(blocks.subarray(0, extra), payload, name);
-  writeHeader(blocks.subarray(extra), entry, name, prefix ?? 0);
-  return blocks;
+  const records = recordsOf(entry, name, prefix);
+  let payload = 0;
+  for (const record of records) payload += recordLength(record);
+  const extra = payload === 0 ? 0 : BLOCK + payload + paddingOf(payload);
+  const blocks = room.take(extra + BLOCK).fill(0);
+  const view = new DataView(blocks.buffer, blocks.byteOffset, blocks.length);
+  if (extra > 0) writePax({ blocks, view, at: 0 }, records, payload, name);
+  writeHeader({ blocks, view, at: extra }, entry, name, prefix ?? 0);
+}
+
+/** A header block among others. */
+interface Place {
+  readonly blocks: Buffer;
+  readonly view: DataView;
+  readonly at: number;
 }
 
 export function paddingOf(size: number): number {
@@ -54,11 +71,12 @@ function prefixEnd(name: Uint8Array): number | undefined {
   return fits ? slash : undefined;
 }
 
-type Record_ = readonly [keyword: string, value: Uint8Array];
+/** Text is ASCII. */
+type Record_ = readonly [keyword: string, value: Uint8Array | string];
 
 function recordsOf(entry: TarEntry, name: Uint8Array, prefix: number | undefined): Record_[] {
   const records: Record_[] = [];
-  const text = (keyword: string, value: string) => records.push([keyword, Buffer.from(value)]);
+  const text = (keyword: string, value: string) => records.push([keyword, value]);
   const { mtime, linkname } = entry;
   if (prefix === undefined) records.push(['path', name]);
   if (linkname.length > header.LINKNAME.length) records.push(['linkpath', linkname]);
@@ -77,47 +95,59 @@ function timeText({ mtime: { seconds, nanoseconds } }: TarEntry): string {
   const negative = seconds < 0;
   const whole = negative && nanoseconds > 0 ? -(seconds + 1) : Math.abs(seconds);
   const fraction = negative && nanoseconds > 0 ? 1e9 - nanoseconds : nanoseconds;
-  const digits = fraction === 0 ? '' : `.${String(fraction).padStart(9, '0').replace(/0+$/, '')}`;
-  return `${negative ? '-' : ''}${whole}${digits}`;
+  return `${negative ? '-' : ''}${whole}${fraction === 0 ? '' : fractionText(fraction)}`;
 }
 
-function writePax(blocks: Buffer, payload: Uint8Array, name: Uint8Array): void {
+function fractionText(nanoseconds: number): string {
+  const digits = String(nanoseconds).padStart(9, '0');
+  let end = digits.length;
+  while (digits.charCodeAt(end - 1) === ZERO) end--;
+  return `.${digits.slice(0, end)}`;
+}
+
+function writePax(place: Place, records: readonly Record_[], payload: number, name: Uint8Array): void {
+  const { blocks } = place;
   // Only shown by programs that do not know PAX.
-  blocks.write('PaxHeaders.0/', 0, 'latin1');
-  blocks.set(name.subarray(Math.max(0, name.length - 80)), 13);
-  fill(blocks, { mode: 0o644, uid: 0, gid: 0, size: payload.length, time: 0, typeflag: 'x' });
-  blocks.set(payload, BLOCK);
-}
-
-function payloadOf(records: readonly Record_[]): Uint8Array {
-  const [first] = records;
-  if (first === undefined) return NOTHING;
-  return records.length === 1 ? recordBytes(first) : Buffer.concat(records.map(recordBytes));
+  blocks.set(PAX_NAME, 0);
+  blocks.set(name.subarray(Math.max(0, name.length - 80)), PAX_NAME.length);
+  fill(place, { mode: 0o644, uid: 0, gid: 0, size: payload, time: 0, typeflag: 'x' });
+  let at = BLOCK;
+  for (const record of records) at = writeRecord(blocks, at, record);
 }
 
 /** `LENGTH KEYWORD=VALUE\n`, where the length counts its own digits. */
-function recordBytes([keyword, value]: Record_): Uint8Array {
+function recordLength([keyword, value]: Record_): number {
   const rest = keyword.length + value.length + ' =\n'.length;
   let length = rest + 1;
   while (String(length).length + rest !== length) length = String(length).length + rest;
-  const bytes = Buffer.allocUnsafe(length);
-  const at = bytes.write(`${length} ${keyword}=`, 0, 'latin1');
-  bytes.set(value, at);
-  bytes[length - 1] = 0x0a;
-  return bytes;
+  return length;
 }
 
-function writeHeader(block: Buffer, entry: TarEntry, name: Uint8Array, prefix: number): void {
+/** @returns its end */
+function writeRecord(blocks: Buffer, start: number, record: Record_): number {
+  const [keyword, value] = record;
+  const length = recordLength(record);
+  const at = start + blocks.write(`${length} ${keyword}=`, start, 'latin1');
+  if (typeof value === 'string') blocks.write(value, at, 'latin1');
+  else blocks.set(value, at);
+  blocks[start + length - 1] = 0x0a;
+  return start + length;
+}
+
+function writeHeader(place: Place, entry: TarEntry, name: Uint8Array, prefix: number): void {
+  const { blocks, at } = place;
   const start = prefix === 0 ? 0 : prefix + 1;
-  block.set(name.subarray(start, start + header.NAME.length), header.NAME.at);
-  if (prefix > 0) block.set(name.subarray(0, prefix), header.PREFIX.at);
-  if (entry.linkname.length > 0) block.set(entry.linkname.subarray(0, header.LINKNAME.length), header.LINKNAME.at);
+  blocks.set(name.subarray(start, start + header.NAME.length), at + header.NAME.at);
+  if (prefix > 0) blocks.set(name.subarray(0, prefix), at + header.PREFIX.at);
+  if (entry.linkname.length > 0) {
+    blocks.set(entry.linkname.subarray(0, header.LINKNAME.length), at + header.LINKNAME.at);
+  }
   if (entry.type === 'char' || entry.type === 'block') {
-    octal(block, header.DEVICE_MAJOR, entry.deviceMajor);
-    octal(block, header.DEVICE_MINOR, entry.deviceMinor);
+    octal(place, header.DEVICE_MAJOR, entry.deviceMajor);
+    octal(place, header.DEVICE_MINOR, entry.deviceMinor);
   }
   const { uid, gid, size, mtime, mode } = entry;
-  fill(block, {
+  fill(place, {
     mode,
     uid: uid > MAX_ID ? 0 : uid,
     gid: gid > MAX_ID ? 0 : gid,
@@ -136,24 +166,24 @@ interface Fields {
   readonly typeflag: string;
 }
 
-function fill(block: Buffer, fields: Fields): void {
-  octal(block, header.MODE, fields.mode);
-  octal(block, header.UID, fields.uid);
-  octal(block, header.GID, fields.gid);
-  octal(block, header.SIZE, fields.size);
-  octal(block, header.MTIME, fields.time);
-  block.write(fields.typeflag, header.TYPE_AT, 'latin1');
-  block.write('ustar\u000000', header.MAGIC_AT, 'latin1');
-  const sum = header.checksumOf(new DataView(block.buffer, block.byteOffset, BLOCK), 0);
-  octal(block, { at: header.CHECKSUM.at, length: 7 }, sum);
-  block[header.CHECKSUM.at + 7] = 0x20;
+function fill(place: Place, fields: Fields): void {
+  const { blocks, view, at } = place;
+  octal(place, header.MODE, fields.mode);
+  octal(place, header.UID, fields.uid);
+  octal(place, header.GID, fields.gid);
+  octal(place, header.SIZE, fields.size);
+  octal(place, header.MTIME, fields.time);
+  blocks[at + header.TYPE_AT] = fields.typeflag.charCodeAt(0);
+  blocks.set(MAGIC, at + header.MAGIC_AT);
+  octal(place, { at: header.CHECKSUM.at, length: 7 }, header.checksumOf(view, at));
+  blocks[at + header.CHECKSUM.at + 7] = 0x20;
 }
 
 /** Digits up to the NUL that ends the field. Not by shifts: sizes and times have more than 32 bits. */
-function octal(block: Buffer, { at, length }: { readonly at: number; readonly length: number }, value: number): void {
+function octal({ blocks, at }: Place, field: { readonly at: number; readonly length: number }, value: number): void {
   let left = value;
-  for (let i = at + length - 2; i >= at; i--) {
-    block[i] = 0x30 + (left % 8);
+  for (let i = at + field.at + field.length - 2; i >= at + field.at; i--) {
+    blocks[i] = ZERO + (left % 8);
     left = Math.floor(left / 8);
   }
 }

@@ -83,6 +83,23 @@ describe('the same changes give the same bytes', () => {
     assert.deepEqual(await tarOf([holes]), await tarOf([zeros]));
   });
 
+  test('read as streams or at once, over the ends of the chunks that they come in', async () => {
+    const sizes = fc.array(fc.oneof(fc.nat(3000), fc.integer({ min: 200_000, max: 1_500_000 })), { maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(sizes, async (all) => {
+        const entries = all.map((size, i) => entryOf('f', `${i}`, `${size}`));
+        const atOnce = entries.map((entry): TarItem => {
+          const readInto = (target: Uint8Array): void => void target.set(bytesOf(entry));
+          return { ...added(entry), readInto } as TarItem;
+        });
+        const chunks = await collect(writeTar(atOnce));
+        assert.ok(Buffer.concat(chunks).equals(await tarOf(entries.map(added))));
+        assert.ok(chunks.slice(0, -1).every((chunk) => chunk.length === 1024 ** 2));
+      }),
+      { numRuns: 50 },
+    );
+  });
+
   test('a tar of a certain content has a certain digest', async () => {
     const bytes = await tarOf([
       added(entryOf('d', 'etc')),
