@@ -129,7 +129,8 @@ describe('the parts of the command line', () => {
     await using registry = await layoutRegistry();
     const image = await addImage(registry.content, [{ 'etc/motd': 'hello' }]);
     registry.publish({ 'one:1': image.root });
-    const hook = join(directory.path, 'tell-scripts.cjs');
+    const [hook, config] = [join(directory.path, 'tell-scripts.cjs'), join(directory.path, 'config.toml')];
+    writeFileSync(config, '[pull]\nconcurrency = 2\n');
     writeFileSync(
       hook,
       `const vm = require('node:vm'), { appendFileSync } = require('node:fs');
@@ -141,11 +142,12 @@ describe('the parts of the command line', () => {
          }
        };`,
     );
+    const options = ['--root', join(directory.path, 'store'), '--config', config];
     const scriptsOf = async (...args: string[]) => {
       const scripts = join(directory.path, 'scripts');
       writeFileSync(scripts, '');
       const env = { SCRIPTS: scripts, NODE_OPTIONS: `--require ${hook}` };
-      const { status, stderr } = await tslayer(['--root', join(directory.path, 'store'), ...args], { command, env });
+      const { status, stderr } = await tslayer([...options, ...args], { command, env });
       assert.equal(status, 0, stderr);
       return readFileSync(scripts, 'utf8').trim().split('\n');
     };

@@ -40,7 +40,8 @@ async function modulesOf(options) {
 async function exportsOf(modules, options) {
   const esm = { format: 'esm', splitting: true, write: false, metafile: true };
   const { metafile } = await build({ ...options, ...esm, entryPoints: modules });
-  const outputs = Object.values(metafile.outputs).filter(({ entryPoint }) => entryPoint !== undefined);
+  // What is imported when it is needed is an entry point, too.
+  const outputs = Object.values(metafile.outputs).filter(({ entryPoint }) => modules.includes(entryPoint));
   return new Map(outputs.map(({ entryPoint, exports }) => [entryPoint, exports]));
 }
 

@@ -30,6 +30,8 @@ const ROOTS = {
     'drivers/index.ts',
     'drivers/erofs/index.ts',
   ],
+  /** A pull of what is new. */
+  transfer: ['src/archive/pipeline/unpacker.ts', 'src/blobs/file-ingest.ts', 'src/images/pull/image-fetch.ts'],
   launch: [
     ...['exec', 'ps', 'rm', 'run'].map((name) => `src/cli/commands/${name}.ts`),
     ...['remove', 'run'].map((name) => `src/containers/${name}.ts`),
