@@ -16,6 +16,7 @@ const ROOTS = {
     'src/store-driver.ts',
     'src/version.ts',
     'src/archive/sink.ts',
+    'src/config/schema.ts',
     ...['find', 'list', 'name-image', 'pull/pull', 'pull/source', 'store'].map((name) => `src/images/${name}.ts`),
     'src/transports/location.ts',
     'registry-client/hosts/short-names.ts',
