@@ -65,7 +65,8 @@ export class ManifestWriter {
         scopes: [pushScope(endpoint)],
         expect: [201, 200, 202],
         what: `cannot push ${formatReference(reference)}`,
-        channel: 'api',
+        // By the connections of the blobs that went before.
+        channel: 'data',
       },
       effort,
     );

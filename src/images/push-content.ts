@@ -60,12 +60,19 @@ export async function isPushed(request: PushContentRequest): Promise<boolean> {
   }
 }
 
-/** Throws NOT_FOUND when the root is incomplete here; an index's missing platforms must be at the destination. */
-export async function pushContent(request: PushContentRequest): Promise<PushCounts> {
+/**
+ * Throws NOT_FOUND when the root is incomplete here; an index's missing platforms must be at the destination.
+ * @param pushed asked meanwhile: whether the manifests need not be sent
+ */
+export async function pushContent(
+  request: PushContentRequest,
+  pushed: Promise<boolean> = Promise.resolve(false),
+): Promise<PushCounts> {
   const { client, root, destination, signal, onProgress } = request;
   const closure = await closureOf(request.reader, [root]);
   await requireRest(request, closure);
   const counts = await pushBlobs(request, closure.blobs);
+  if (await pushed) return counts;
   for (const { descriptor, bytes } of closure.manifests) {
     const reference =
       descriptor.digest === root.digest

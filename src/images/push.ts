@@ -10,8 +10,7 @@ import { closureOf, missingChildren } from '../transports/closure.ts';
 import type { StoreContext } from './context.ts';
 import { isPushed, NO_PUSHES, type PushContentRequest, type PushCounts, pushContent, tagless } from './push-content.ts';
 import { copyReferrers } from './referrers.ts';
-import { rootOf } from './save.ts';
-import { storedDescriptor, storeReader } from './store-reader.ts';
+import { rootOf, storedDescriptor, storeReader } from './store-reader.ts';
 
 export interface PushOptions extends OperationOptions {
   /** Default: the image's own name. */
@@ -82,6 +81,7 @@ interface Pushed {
 }
 
 async function pushOrFallBack(context: StoreContext, request: PushContentRequest, image: ImageRow): Promise<Pushed> {
+  if (MADE_HERE.test(image.source)) return await pushMade(request);
   if (await isPushed(request)) return { pushed: request, counts: NO_PUSHES, status: 'present' };
   try {
     return { pushed: request, counts: await pushContent(request), status: 'pushed' };
@@ -95,6 +95,18 @@ async function pushOrFallBack(context: StoreContext, request: PushContentRequest
     if (await isPushed(alone)) return { pushed: alone, counts: NO_PUSHES, status: 'present' };
     return { pushed: alone, counts: await pushContent(alone), status: 'pushed' };
   }
+}
+
+/** What the store says of images that its own commands made. */
+const MADE_HERE = /^(?:build|commit|import|rebase|squash)\b/;
+
+/** What was made here is hardly there: its blobs go while the registry is asked. */
+async function pushMade(request: PushContentRequest): Promise<Pushed> {
+  const there = isPushed(request);
+  // It is awaited when the blobs are there, or else they tell what is wrong.
+  there.catch(() => undefined);
+  const counts = await pushContent(request, there);
+  return { pushed: request, counts, status: (await there) ? 'present' : 'pushed' };
 }
 
 async function isIncomplete({ reader, root }: PushContentRequest): Promise<boolean> {
@@ -122,20 +134,19 @@ async function carryReferrers(
 
 /** Repositories that the image is known to have been pulled from: a name that a commit gave is in no registry. */
 function namesOf({ metadata }: StoreContext, image: ImageRow): Reference[] {
-  const rows = metadata.images.byDigest(image.target).filter((row) => /^https?:\/\//.test(row.source));
+  const rows = metadata.images.byDigest(image.target).filter((row) => isRegistry(row.source));
   return [...new Map(rows.map((row) => [row.name, parseReference(row.name)])).values()];
+}
+
+function isRegistry(source: string): boolean {
+  return /^https?:\/\//.test(source);
 }
 
 const MAX_MOUNT_SOURCES = 3;
 
 /** Repositories of the destination's registry that a blob was pulled from or pushed to, by the names that hold it. */
 function repositoriesWith({ metadata }: StoreContext, digest: Digest, destination: Reference): string[] {
-  const found = new Set<string>();
-  for (const parent of metadata.blobs.parents(digest)) {
-    for (const row of metadata.images.byDigest(parent)) {
-      const { registry, repository } = parseReference(row.name);
-      if (registry === destination.registry && repository !== destination.repository) found.add(repository);
-    }
-  }
+  const others = metadata.images.namesWith(digest, `${destination.registry}/`, nameOf(destination));
+  const found = new Set(others.map((name) => parseReference(name).repository));
   return [...found].slice(0, MAX_MOUNT_SOURCES);
 }

@@ -12,7 +12,7 @@ import { dockerArchive } from '../transports/save-docker.ts';
 import { saveLayout } from '../transports/save-layout.ts';
 import { writeBeside } from '../transports/write-beside.ts';
 import type { StoreContext } from './context.ts';
-import { storedDescriptor, storeReader } from './store-reader.ts';
+import { rootOf, storeReader } from './store-reader.ts';
 
 export type ArchiveFormat = Exclude<ArchiveTransport, 'oci'>;
 
@@ -77,14 +77,6 @@ function imagesToSave(context: StoreContext, images: readonly ImageRow[], option
     if (reference.digest === undefined) saved.references.push(reference);
   }
   return [...byRoot.values()].map((image) => ({ ...image, refName: options.refName }));
-}
-
-/** What is saved or pushed: what the name stands for, or with a platform that image alone. */
-export function rootOf(context: StoreContext, image: ImageRow, platform: Platform | undefined): Descriptor {
-  const digest = platform === undefined ? image.target : image.manifest;
-  const root = storedDescriptor(context, digest);
-  if (!root) throw new TslayerError('NOT_FOUND', `${image.name}: ${digest} is not in the store`);
-  return root;
 }
 
 function writeOptions(images: readonly ImageRow[], options: SaveOptions): WriteOptions {

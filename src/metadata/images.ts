@@ -73,6 +73,18 @@ export class Images {
       .map(fromStored);
   }
 
+  /**
+   * Some of the names that begin with `prefix` and whose manifest names `blob`, for those who look for a place that
+   * has it; none of the repository `except`.
+   */
+  namesWith(blob: Digest, prefix: string, except: string): string[] {
+    const sql = `SELECT i.name FROM refs r JOIN images i ON i.manifest = r.parent
+      WHERE r.child = ? AND i.name >= ? AND i.name < ? AND NOT (i.name >= ? AND i.name < ?) LIMIT 32`;
+    // What follows a repository in a name is a colon or an at sign, and those are neighbours of digits and letters.
+    const bounds = [prefix, `${prefix}\u{10ffff}`, `${except}:`, `${except}A`];
+    return this.#db.all<{ name: string }>(sql, blob, ...bounds).map((row) => row.name);
+  }
+
   /** Adds the name, or moves it. */
   put(row: ImageRow): void {
     this.#db.run(

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { createRegistryClient, type RegistryClient } from '../../../registry-client/index.ts';
+import { buildImage } from '../../../src/images/build.ts';
 import { findImage } from '../../../src/images/find.ts';
 import { pushImage } from '../../../src/images/push.ts';
 import { OCI_EMPTY, OCI_MANIFEST } from '../../../src/oci/media-types.ts';
@@ -68,6 +69,23 @@ test('an index with all platforms is pushed under its digest', async () => {
   assert.equal((await place.client.resolve(destination)).descriptor.digest, index.digest);
   assert.ok(await place.client.hasBlob(destination, arm.layers[0]!.digest));
   assert.equal((await pushImage(store, place.client, findImage(store, name), { destination })).status, 'present');
+});
+
+test('what was made here is pushed once, and again when its name moved', async () => {
+  await using place = await scene();
+  await using store = await openTestStore({ root: join(place.dir.path, 'store') });
+  const made = (name: string, text: string) =>
+    buildImage(store, place.destination(name), { layers: [{ files: { '/a': text } }], unpack: false, epoch: 0 });
+  const push = (name: string) => pushImage(store, place.client, findImage(store, `${place.target.host}/${name}`));
+  await made('one:1', 'a');
+  const first = await push('one:1');
+  assert.deepEqual([first.status, first.uploaded, first.mounted, first.exists], ['pushed', 2, 0, 0]);
+  const again = await push('one:1');
+  assert.deepEqual([again.status, again.uploaded, again.exists], ['present', 0, 2]);
+  await made('one:1', 'b');
+  const moved = await push('one:1');
+  assert.deepEqual([moved.status, moved.uploaded], ['pushed', 2]);
+  assert.equal((await place.client.resolve(place.destination('one:1'))).descriptor.digest, moved.digest);
 });
 
 test('of an index with one platform here that image is pushed, with a warning', async () => {

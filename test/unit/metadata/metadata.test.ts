@@ -172,6 +172,23 @@ describe('rows', () => {
     assert.equal(metadata.images.byPrefix('sha256:0000000').length, 0);
   });
 
+  test('repositories of a registry that have a blob are found by the names that hold it', () => {
+    const layer = digestOf('layer');
+    const withLayer = (name: string, children = [layer]) => {
+      const manifest = putBlob(name);
+      metadata.blobs.putRefs(
+        manifest,
+        children.map((digest) => ({ digest, size: 1 })),
+      );
+      metadata.images.put(image(name, manifest));
+    };
+    const names = ['h/app:1', 'h/app/sub:1', 'h/app-2:1', 'h/other@sha256:1', 'hh/app:1', 'i/app:1'];
+    for (const name of names) withLayer(name);
+    withLayer('h/without:1', [digestOf('another')]);
+    const found = metadata.images.namesWith(layer, 'h/', 'h/app').sort();
+    assert.deepEqual(found, ['h/app-2:1', 'h/app/sub:1', 'h/other@sha256:1']);
+  });
+
   test('refs keep their order and go with their parent', () => {
     const parent = putBlob('manifest');
     const children = ['z', 'a', 'm'].map((name) => ({ digest: digestOf(name), size: 1 }));
