@@ -6,8 +6,8 @@ import { makeHardTree } from './hard-tree.ts';
 import { type TarMember, tarBytes } from './tar-bytes.ts';
 
 /** Changes over the hard tree. Directories are named before what is in them, as every differ writes them. */
-const CHANGES: readonly TarMember[] = [
-  { path: './', type: '5', mode: 0o750, mtime: 77 },
+export const HARD_CHANGES: readonly TarMember[] = [
+  { path: './', type: '5', mode: 0o751, mtime: 77 },
   { path: 'links', type: '5', mtime: 5 },
   { path: 'links/.wh.a' },
   { path: 'links/new', data: 'new', mtime: 6 },
@@ -20,7 +20,6 @@ const CHANGES: readonly TarMember[] = [
   { path: 'devices/null', data: 'now a file', mtime: 10 },
   { path: 'attributes', type: '5', mtime: 11 },
   { path: 'attributes/inside', type: '2', link: '../names/only', mtime: 12 },
-  { path: '.wh.sparse' },
 ];
 /** Names neither the root nor all of the directories that its files lie in. */
 const MORE: readonly TarMember[] = [
@@ -42,5 +41,5 @@ export function hardLayers(
   const options = ['--format=pax', '--sparse', '--xattrs', '--xattrs-include=*', '--acls', '--numeric-owner'];
   const excluded = without.map((path) => `--exclude=${path}`);
   execFileSync('tar', [...options, ...excluded, '-cf', base, '-C', source, '.'], { stdio: 'pipe' });
-  return [readFileSync(base), tarBytes(CHANGES), tarBytes(MORE)];
+  return [readFileSync(base), tarBytes([...HARD_CHANGES, { path: '.wh.sparse' }]), tarBytes(MORE)];
 }

@@ -3,9 +3,10 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gunzipSync } from 'node:zlib';
+import { HARD_CHANGES } from '../../support/hard-layers.ts';
 import { makeHardTree } from '../../support/hard-tree.ts';
 import { fixtures, fixturesDirectory, program, type Requirement } from '../../support/requires.ts';
-import { type TarMember, tarBytes } from '../../support/tar-bytes.ts';
+import { tarBytes } from '../../support/tar-bytes.ts';
 import type { Form, Variant } from './layouts.ts';
 import { manyLayers } from './many-layers.ts';
 
@@ -92,23 +93,6 @@ const sixty: Recipe = {
   says: /^[1-9][0-9]+\n$/,
 };
 
-/** Changes over the hard tree. */
-const OVER_HARD: readonly TarMember[] = [
-  { path: './', type: '5', mode: 0o751, mtime: 77 },
-  { path: 'links', type: '5', mtime: 5 },
-  { path: 'links/.wh.a' },
-  { path: 'links/new', data: 'new', mtime: 6 },
-  { path: 'links/newer', type: '1', link: 'links/new' },
-  { path: 'names', type: '5', mtime: 7 },
-  { path: 'names/.wh..wh..opq' },
-  { path: 'names/only', data: 'only', mtime: 8, xattrs: { 'user.x': Buffer.from([0, 1, 255]) } },
-  { path: '.wh.crowd' },
-  { path: 'devices', type: '5', mtime: 9, uid: 5 },
-  { path: 'devices/null', data: 'now a file', mtime: 10 },
-  { path: 'attributes', type: '5', mtime: 11 },
-  { path: 'attributes/inside', type: '2', link: '../names/only', mtime: 12 },
-];
-
 const hard: Recipe = {
   name: 'hard:pax',
   needs: [fixtures(BUSYBOX), program('setfacl'), program('setcap')],
@@ -117,7 +101,7 @@ const hard: Recipe = {
   make: (directory) => {
     // Others fill holes: 5 GB of them are left to the image below.
     const options = ['--format=pax', '--xattrs', '--xattrs-include=*', '--exclude=sparse/large'];
-    const tars = [fixtureTar(BUSYBOX), hardTar(directory, 300, options), tarBytes(OVER_HARD)];
+    const tars = [fixtureTar(BUSYBOX), hardTar(directory, 300, options), tarBytes(HARD_CHANGES)];
     return [{ architecture: 'amd64', tars }];
   },
   command: ['sh', '-c', 'cat /links/newer /links/b /devices/null; stat -c %a /owners/suid; ls -A /names'],
