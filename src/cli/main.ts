@@ -6,6 +6,7 @@ import { Cli } from './cli.ts';
 import type { CommandEntry, Privilege } from './command.ts';
 import { exitStatusOf, READER_GONE } from './exit-status.ts';
 import { addGlobals, type GlobalOptions, splitCommand } from './globals.ts';
+import { leave } from './leave.ts';
 import { Output } from './output.ts';
 import { COMMANDS, findCommand } from './registry.ts';
 import { Interruption } from './signals.ts';
@@ -13,7 +14,7 @@ import { err, out } from './streams.ts';
 
 /** Runs the process to its end. Nothing is left to wait for: what is open was closed by the command. */
 export async function runProcess(argv: readonly string[]): Promise<never> {
-  process.exit(await main(argv));
+  return await leave(await main(argv));
 }
 
 /** @returns the exit status */
@@ -54,6 +55,8 @@ async function runCommand(entry: CommandEntry, words: readonly string[]): Promis
     if (interruption.readerGone) return READER_GONE;
     const failure = interruption.outputFailure ?? asFailure(error);
     cli.output.error(failure);
+    // A second signal ends the process while its reader takes its time.
+    await Promise.all([out.flushed(), err.flushed()]);
     return failure.code === 'ABORTED' && interruption.exitStatus ? interruption.exitStatus : statusOf(entry, failure);
   }
 }
@@ -164,8 +167,15 @@ function watchReader(interruption: Interruption): void {
   };
 }
 
-/** A failed write is told by an event, one turn later: results must not be lost in silence. */
+/**
+ * A failed write is told by an event, one turn later: results must not be lost in silence. Whoever reads slowly can be
+ * waited for until somebody interrupts that.
+ */
 async function outputDone(interruption: Interruption): Promise<void> {
+  const { signal } = interruption;
+  const isOver = new Promise<unknown>((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+  const isInterrupted = await Promise.race([out.flushed().then(() => false), isOver.then(() => true)]);
+  if (isInterrupted) throw signal.reason;
   await new Promise(setImmediate);
   if (interruption.outputFailure) throw interruption.outputFailure;
 }

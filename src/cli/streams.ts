@@ -49,6 +49,16 @@ export class StandardStream {
     return true;
   }
 
+  /**
+   * Resolves when everything is written, or cannot be. Node writes to pipes as its reader takes it, and the end of the
+   * process takes what is left along.
+   */
+  async flushed(): Promise<void> {
+    const stream = this.#stream;
+    if (stream === undefined || stream.writableLength === 0) return;
+    await new Promise<void>((resolve) => stream.write('', () => resolve()));
+  }
+
   /** The bytes that were written; all of them when Node's stream has taken over from a pipe that does not wait. */
   #writeSome(bytes: Uint8Array): number {
     try {

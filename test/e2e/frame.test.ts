@@ -1,10 +1,13 @@
 /** What holds for every command: words, streams, statuses. */
 import assert from 'node:assert/strict';
+import type { ChildProcess } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { events, tslayer } from '../support/cli.ts';
+import { fillStore } from '../support/large-store.ts';
 import { tempDir } from '../support/temp-dir.ts';
+import { openTestStore } from '../support/test-store.ts';
 
 const project = join(import.meta.dirname, '../..');
 
@@ -85,6 +88,27 @@ describe('the command line', () => {
       command: ['/bin/sh', '-c', `(sleep 0.2; ${process.execPath} "$0" --help) | :`, entry],
     });
     assert.equal(stderr, '');
+  });
+
+  test('what is long is written whole, however slowly it is read', async () => {
+    using dir = tempDir('frame');
+    const root = join(dir.path, 'store');
+    {
+      await using store = await openTestStore({ root });
+      fillStore(store, { images: 1000, layersEach: 2 });
+    }
+    for (const args of [['images', '--json'], ['images'], ['gc', '--dry-run', '--json']]) {
+      const whole = await tslayer(['--root', root, ...args]);
+      const onStart = ({ stdout }: ChildProcess): void => {
+        stdout?.pause();
+        setTimeout(() => stdout?.resume(), 1500);
+      };
+      const slow = await tslayer(['--root', root, ...args], { onStart });
+      assert.equal(slow.status, 0);
+      assert.ok(slow.stdout.length > 200_000 || args.length === 1, `${slow.stdout.length}`);
+      assert.ok(slow.stdout.endsWith('\n'));
+      assert.equal(slow.stdout.split('\n').length, whole.stdout.split('\n').length);
+    }
   });
 
   test('results that cannot be written are a failure, not a silence', async () => {
