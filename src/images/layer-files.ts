@@ -3,11 +3,11 @@
  * inflated once into a file without a name, which goes with this object.
  */
 
-import { randomBytes } from 'node:crypto';
 import { type FileHandle, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TarEntry } from '../archive/entry.ts';
 import type { OperationOptions } from '../progress.ts';
+import { randomHex } from '../sys/random.ts';
 import { readFrom } from '../transports/read-from.ts';
 import { openStored, readsInPlace } from './cat-file.ts';
 import type { StoreContext } from './context.ts';
@@ -35,7 +35,7 @@ export class LayerFiles implements AsyncDisposable {
 
   async #inflate(layer: ImageLayer): Promise<FileHandle> {
     const { paths, session } = this.#context;
-    const path = join(paths.tmp, `${await session.open()}-${randomBytes(6).toString('hex')}`);
+    const path = join(paths.tmp, `${await session.open()}-${randomHex(6)}`);
     const file = await open(path, 'wx+', 0o600);
     await rm(path);
     try {

@@ -2,11 +2,11 @@
  * Leases as the operations use them: opened before anything is relied on, ended when names hold it, kept for a while
  * when the operation was interrupted and can go on later.
  */
-import { randomBytes } from 'node:crypto';
 import type { GarbageRow } from '../metadata/garbage.ts';
 import type { LayerKey } from '../metadata/layers.ts';
 import type { LeaseRef, LeaseRow } from '../metadata/leases.ts';
 import type { ChainID, Digest } from '../oci/digest.ts';
+import { randomHex } from '../sys/random.ts';
 import { blobIsHeld, chainIsHeld, dropUnheld, layerIsHeld, removeGarbage } from './collect.ts';
 import type { StoreContext } from './context.ts';
 
@@ -40,7 +40,7 @@ export async function openLease(
 ): Promise<Lease> {
   const { metadata, config } = context;
   const session = await context.session.open();
-  const id = randomBytes(8).toString('hex');
+  const id = randomHex(8);
   const createdAt = Date.now();
   const expiresAt = resumable ? createdAt + config.resumeWindowMs : null;
   const row = { id, session, purpose, createdAt, expiresAt };

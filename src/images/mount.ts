@@ -3,7 +3,6 @@
  * away in the opposite order. A crash in between leaves a row whose mountpoint has nothing on it, which `mounts`
  * tells, `umount` takes away and mounting by the same name completes.
  */
-import { randomBytes } from 'node:crypto';
 import { realpathSync, rmdirSync } from 'node:fs';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
 import { asTslayerError, TslayerError, throwIfAborted } from '../errors.ts';
@@ -15,6 +14,7 @@ import { parseReference } from '../oci/reference.ts';
 import type { OperationOptions } from '../progress.ts';
 import { mountsLockPath, type StorePaths } from '../store-layout.ts';
 import { makeDirectories } from '../sys/make-directories.ts';
+import { randomHex } from '../sys/random.ts';
 import type { StoreContext } from './context.ts';
 import { findImage, shortName } from './find.ts';
 import { sweepUnusedStages } from './sweep.ts';
@@ -134,7 +134,7 @@ function describe(row: MountRow, mounted: boolean): MountedImage {
 function freeName({ metadata }: StoreContext, image: ImageRow): string {
   const base = parseReference(image.name).repository.split('/').at(-1) ?? 'image';
   for (;;) {
-    const name = `${base.slice(0, 100)}-${randomBytes(2).toString('hex')}`;
+    const name = `${base.slice(0, 100)}-${randomHex(2)}`;
     if (metadata.snapshots.get(name) === undefined) return name;
   }
 }

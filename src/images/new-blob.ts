@@ -2,12 +2,12 @@
  * Layer blobs that are made here: their digest is known when the last byte is written. Until then they are scratch of
  * this session in the store's tmp/, which a crash leaves to the next sweep.
  */
-import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { DiffID, Digest } from '../oci/digest.ts';
+import { randomHex } from '../sys/random.ts';
 import type { StoreContext } from './context.ts';
 import type { Lease } from './lease.ts';
 import { recordBlob } from './pull/documents.ts';
@@ -37,7 +37,7 @@ export async function addLayerBlob(
   write: (file: FileHandle) => Promise<WrittenLayer>,
 ): Promise<NewLayer> {
   const { paths, config, metadata, blobs, session } = context;
-  const path = join(paths.tmp, `${await session.open()}-${randomBytes(6).toString('hex')}`);
+  const path = join(paths.tmp, `${await session.open()}-${randomHex(6)}`);
   const file = await open(path, 'wx', 0o600);
   try {
     const { diffId, tarSize, ...descriptor } = await write(file);

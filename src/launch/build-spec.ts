@@ -1,9 +1,9 @@
 /** From an image's config and the caller's options to a ContainerSpec: docker's rules, no side effects. */
-import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
 import { TslayerError } from '../errors.ts';
 import type { Mount } from '../mounts/mount.ts';
 import type { ImageConfig, RuntimeConfig } from '../oci/config.ts';
+import { randomHex } from '../sys/random.ts';
 import { chooseCapabilities, parseCapability } from './capabilities.ts';
 import {
   DEFAULT_DEVICE_RULES,
@@ -52,7 +52,7 @@ export interface SpecInput {
 }
 
 export function newContainerId(): string {
-  return randomBytes(6).toString('hex');
+  return randomHex(6);
 }
 
 const DEFAULT_SHM = '64m';

@@ -1,7 +1,7 @@
 /** Starts the watcher of a container, and talks to it. */
 import { spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
-import { connect, Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { TslayerError } from '../errors.ts';
 import { socketPair } from '../sys/fd-passing.ts';
@@ -17,6 +17,7 @@ const WATCHER = fileURLToPath(moduleUrl('./watcher', import.meta.url));
 /** The container's record is made here, so that its name is taken when this returns; the watcher gets the lock. */
 export async function startWatcher(store: ContainerStore, root: string, spec: ContainerSpec): Promise<Socket> {
   using lock = await store.add(spec, true);
+  const { Socket } = await import('node:net');
   const [mine, theirs] = socketPair();
   try {
     const watcher = spawn(process.execPath, ['--no-warnings', WATCHER, root, spec.id], {
@@ -40,6 +41,7 @@ export async function startWatcher(store: ContainerStore, root: string, spec: Co
 
 /** A connection to the watcher of a running container. */
 export async function connectToWatcher(store: ContainerStore, id: string): Promise<Socket> {
+  const { connect } = await import('node:net');
   const directory = openSync(store.paths(id).base, 'r');
   try {
     return await new Promise<Socket>((resolve, reject) => {

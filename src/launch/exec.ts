@@ -1,6 +1,6 @@
 /** A further program in a running container: it joins the namespaces and cgroups of the first one. */
 import { closeSync, openSync } from 'node:fs';
-import { ReadStream } from 'node:tty';
+import type { ReadStream } from 'node:tty';
 import { TslayerError } from '../errors.ts';
 import {
   CLONE_NEWCGROUP,
@@ -64,12 +64,13 @@ export async function execTerminal(
 ): Promise<ExitResult> {
   const stdin = io.stdin ?? process.stdin;
   const stdout = io.stdout ?? process.stdout;
+  const { ReadStream: TerminalStream } = await import('node:tty');
   const terminal = new RawTerminal(stdin, stdout);
   const session = new AbortController();
   let ended: Promise<unknown> = Promise.resolve();
   let master: ReadStream | undefined;
   const connect = (fd: number): void => {
-    master = new ReadStream(fd);
+    master = new TerminalStream(fd);
     master.on('data', (data) => stdout.write(data));
     ended = new Promise((resolve) => master?.once('close', resolve).on('error', () => master?.destroy()));
     terminal.onSize((size) => !master?.destroyed && setWindowSize(fd, size), session.signal);

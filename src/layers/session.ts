@@ -3,10 +3,10 @@
  * process lives. Rows name the session that works on something; when its lock is free, whoever finds the rows knows
  * that nobody works on it any more. Process ids are reused, locks are not.
  */
-import { randomBytes } from 'node:crypto';
 import { readdirSync, rmSync } from 'node:fs';
 import type { StorePaths } from '../store-layout.ts';
 import type { FileLock } from '../sys/locks.ts';
+import { randomHex } from '../sys/random.ts';
 
 export class Session implements Disposable {
   readonly #paths: StorePaths;
@@ -21,7 +21,7 @@ export class Session implements Disposable {
     if (this.#opened !== undefined) return this.#opened.id;
     const { tryLock } = await import('../sys/locks.ts');
     while (this.#opened === undefined) {
-      const id = `${process.pid.toString(36)}-${randomBytes(6).toString('hex')}`;
+      const id = `${process.pid.toString(36)}-${randomHex(6)}`;
       const lock = tryLock(sessionPath(this.#paths, id));
       if (lock !== undefined) this.#opened = { id, lock };
     }

@@ -6,7 +6,8 @@ import { dirname, join } from 'node:path';
 import { describe, test } from 'node:test';
 import { tslayer } from '../support/cli.ts';
 import { layoutRegistry } from '../support/layout-registry.ts';
-import { addImage } from '../support/memory-images.ts';
+import { addImage, tarOf } from '../support/memory-images.ts';
+import { requires, root } from '../support/requires.ts';
 import { type TempDir, tempDir } from '../support/temp-dir.ts';
 
 const LOADER = join(import.meta.dirname, '../../bin/program.cjs');
@@ -155,5 +156,37 @@ describe('the parts of the command line', () => {
     assert.ok((await scriptsOf('pull', name)).length > 1, 'a new image takes more than one part');
     assert.deepEqual(await scriptsOf('pull', name), ['src-cli-main.cjs']);
     assert.deepEqual(await scriptsOf('images'), ['src-cli-main.cjs']);
+  });
+
+  test('of Node’s own, short commands load nothing that takes long', async (t) => {
+    if (!requires(t, root)) return;
+    using directory = tempDir('own-modules');
+    const tar = join(directory.path, 'base.tar');
+    writeFileSync(tar, await tarOf({ 'etc/motd': 'hello' }));
+    const hook = join(directory.path, 'tell-modules.cjs');
+    writeFileSync(
+      hook,
+      `process.on('exit', () => {
+         const loaded = process.moduleLoadList.map((name) => name.replace('NativeModule ', ''));
+         process._rawDebug(loaded.filter((name) => /^(child_process|crypto|http|net|stream|tty|worker_threads)$/.test(name)));
+       });`,
+    );
+    const run = async (env: NodeJS.ProcessEnv, ...args: string[]) => {
+      const ended = await tslayer(['--root', join(directory.path, 'store'), ...args], { command, env });
+      assert.equal(ended.status, 0, ended.stderr);
+      return ended.stderr;
+    };
+    await run({}, 'import', tar, 'base:1');
+    for (const words of [
+      'mount --name box base:1',
+      'mounts',
+      'tag base:1 base:2',
+      'rmi base:2',
+      'umount box',
+      'ps',
+      'gc',
+    ]) {
+      assert.match(await run({ NODE_OPTIONS: `--require ${hook}` }, ...words.split(' ')), /^\[\]$/m, words);
+    }
   });
 });

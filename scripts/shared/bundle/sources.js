@@ -11,11 +11,11 @@ const DYNAMIC_BUILTIN = /(?<!typeof )\bimport\('(node:[a-z_/]+)'\)(?!\.)/g;
 const BUILTIN = /^import (?!type\b)([^;'"]+?) from ['"](node:[a-z_/]+)['"];?$/gm;
 
 /**
- * What is imported from these are functions, and most starts call none of them: node:crypto alone takes 5 ms to load.
- * They are looked up when they are called.
+ * Of these, most starts call no function: node:crypto alone takes 5 ms to load. Functions are looked up when they are
+ * called; whoever imports a class gets the module at once.
  */
 const WHEN_CALLED = [
-  ...['node:child_process', 'node:crypto', 'node:dns', 'node:fs/promises', 'node:readline/promises'],
+  ...['node:child_process', 'node:crypto', 'node:dns', 'node:fs/promises', 'node:net', 'node:readline/promises'],
   ...['node:stream/promises', 'node:timers/promises'],
 ];
 
@@ -34,7 +34,7 @@ function withoutFacades(text, path) {
       if (what.startsWith('{')) {
         const names = what.replace(/\btype \w+( as \w+)?,?/g, '').replaceAll('\n', ' ');
         const isOurs = !path.includes('/node_modules/');
-        if (isOurs && WHEN_CALLED.includes(name))
+        if (isOurs && WHEN_CALLED.includes(name) && !/\b[A-Z]/.test(names))
           return names.replace(/[{}]/g, '').split(',').map(whenCalled(module)).join('');
         return `const ${names.replaceAll(' as ', ': ')} = ${module};`;
       }
