@@ -75,7 +75,8 @@ export class StandardStream {
       const stats = fstatSync(this.#fd);
       const isMemory = stats.isCharacterDevice() && stats.rdev >> 8 === MEMORY_DEVICES;
       if (stats.isFile() || isMemory) this.#direct = Number.POSITIVE_INFINITY;
-      else this.#direct = stats.isFIFO() ? MOST_TO_PIPE : 0;
+      // What Node calls a pipe to a child is a pair of sockets.
+      else this.#direct = stats.isFIFO() || stats.isSocket() ? MOST_TO_PIPE : 0;
     }
     return this.#direct;
   }

@@ -177,16 +177,12 @@ describe('the parts of the command line', () => {
       return ended.stderr;
     };
     await run({}, 'import', tar, 'base:1');
-    for (const words of [
-      'mount --name box base:1',
-      'mounts',
-      'tag base:1 base:2',
-      'rmi base:2',
-      'umount box',
-      'ps',
-      'gc',
-    ]) {
-      assert.match(await run({ NODE_OPTIONS: `--require ${hook}` }, ...words.split(' ')), /^\[\]$/m, words);
+    try {
+      for (const words of ['mount --name box base:1', 'mounts', 'tag base:1 base:2', 'rmi base:2', 'ps', 'gc']) {
+        assert.match(await run({ NODE_OPTIONS: `--require ${hook}` }, ...words.split(' ')), /^\[\]$/m, words);
+      }
+    } finally {
+      await run({}, 'umount', 'box');
     }
   });
 });
