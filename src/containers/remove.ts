@@ -1,4 +1,7 @@
-/** Takes containers away: the launcher's state first, then the row and what was written. */
+/**
+ * Takes containers away: the launcher's state first, then the row and what was written. The row is the last to go:
+ * by it, what a crash leaves is found again.
+ */
 import { isTslayerError } from '../errors.ts';
 import { dropRootfs } from '../images/container-rootfs.ts';
 import type { StoreContext } from '../images/context.ts';
@@ -18,11 +21,17 @@ export async function removeContainer(
     const { id } = await launcher.remove(name, options);
     await dropRootfs(context, id);
   } catch (error) {
-    // A crash may have left the row alone.
+    // A crash may have left the row, and some of the rest.
     const row = context.metadata.containers.byName(name) ?? context.metadata.containers.get(name);
     if (row === undefined || !isTslayerError(error, 'NOT_FOUND')) throw error;
-    await dropRootfs(context, row.id);
+    await dropRemains(context, launcher, row.id);
   }
+}
+
+/** What there is of a container that the launcher knows not, or no more. */
+export async function dropRemains(context: StoreContext, launcher: Launcher, id: string): Promise<void> {
+  await launcher.clear(id);
+  await dropRootfs(context, id);
 }
 
 /**
@@ -35,7 +44,7 @@ export async function sweepContainers(context: StoreContext, launcher: Launcher)
   const known = new Map((await launcher.list()).map((container) => [container.id, container]));
   for (const row of rows) {
     const container = known.get(row.id);
-    if (container === undefined) await sweepUnlaunched(context, row);
+    if (container === undefined) await sweepUnlaunched(context, launcher, row);
     else if (row.labels[REMOVE_LABEL] !== undefined && isOver(container)) {
       await removeContainer(context, launcher, row.id).catch(ignoreGone);
     }
@@ -46,12 +55,12 @@ function isOver({ state }: Container): boolean {
   return state.status === 'exited';
 }
 
-async function sweepUnlaunched(context: StoreContext, row: ContainerRow): Promise<void> {
+async function sweepUnlaunched(context: StoreContext, launcher: Launcher, row: ContainerRow): Promise<void> {
   const session = row.labels[SESSION_LABEL];
   if (session === undefined || session === context.session.openId) return;
   // Its maker lives: it is just being made, or removed.
   using taken = await takeSession(context.paths, session);
-  if (taken !== undefined) await dropRootfs(context, row.id);
+  if (taken !== undefined) await dropRemains(context, launcher, row.id);
 }
 
 /** Somebody else removed it at the same time. */

@@ -1,13 +1,12 @@
 /** Runs containers: in the foreground, with a terminal, or detached; and removes those that are to go at their end. */
 import { isTslayerError } from '../errors.ts';
-import { dropRootfs } from '../images/container-rootfs.ts';
 import type { StoreContext } from '../images/context.ts';
 import type { Container, ExitResult, ForegroundIO, Launcher, TerminalIO } from '../launch/launcher.ts';
 import type { RunOptions } from '../launch/run-options.ts';
 import type { ContainerSpec } from '../launch/spec.ts';
 import type { OperationOptions } from '../progress.ts';
 import { createContainer } from './create.ts';
-import { ignoreGone, removeContainer } from './remove.ts';
+import { dropRemains, ignoreGone, removeContainer } from './remove.ts';
 import type { RunningContainer } from './running.ts';
 
 export interface RunRequest extends OperationOptions {
@@ -63,7 +62,7 @@ async function launch<T>({ context, launcher }: RunRequest, spec: ContainerSpec,
   try {
     return await start();
   } catch (error) {
-    if (!(await isKnown(launcher, spec.id))) await dropRootfs(context, spec.id);
+    if (!(await isKnown(launcher, spec.id))) await dropRemains(context, launcher, spec.id);
     throw error;
   }
 }

@@ -93,15 +93,29 @@ export class ContainerStore {
     using _lock = await lock(this.#lockPath);
     const taken = this.list().find(({ spec: other }) => other.name === spec.name || other.id === spec.id);
     if (taken) throw new TslayerError('ALREADY_EXISTS', `the container name ${spec.name} is taken by ${taken.spec.id}`);
+    try {
+      return this.#furnish(spec, durable);
+    } catch (error) {
+      this.remove(spec.id);
+      throw error;
+    }
+  }
+
+  #furnish(spec: ContainerSpec, durable: boolean): FileLock {
     const paths = this.paths(spec.id);
     for (const directory of [paths.base, paths.rootfs, paths.files]) mkdirSync(directory, { mode: 0o700 });
     writeGeneratedFiles(spec, paths.files);
     const held = tryLock(paths.lock);
     if (!held) throw new TslayerError('IN_USE', `the container ${spec.id} is being made by someone else`);
-    this.writeState(spec.id, { status: 'created' });
-    // Last: without it, the directory is no container yet.
-    const record: ContainerRecord = { createdAt: new Date().toISOString(), spec };
-    replaceFile(paths.config, JSON.stringify(record), 0o600, durable);
+    try {
+      this.writeState(spec.id, { status: 'created' });
+      // Last: without it, the directory is no container yet.
+      const record: ContainerRecord = { createdAt: new Date().toISOString(), spec };
+      replaceFile(paths.config, JSON.stringify(record), 0o600, durable);
+    } catch (error) {
+      held[Symbol.dispose]();
+      throw error;
+    }
     return held;
   }
 
@@ -169,11 +183,22 @@ export class ContainerStore {
     // Someone is adding one: it has a directory before it has anything else.
     using all = tryLock(this.#lockPath);
     if (!all) return;
-    for (const id of this.ids()) {
-      if (existsSync(this.paths(id).config)) continue;
-      using held = this.tryLock(id);
-      if (held) rmSync(this.paths(id).base, REMOVAL);
-    }
+    for (const id of this.ids()) this.#dropRemains(id);
+  }
+
+  /** The same for one of them. IN_USE when it is a container. */
+  async clear(id: string): Promise<void> {
+    if (!existsSync(this.directory)) return;
+    using _all = await lock(this.#lockPath);
+    if (!this.#dropRemains(id)) throw new TslayerError('IN_USE', `the container ${id} was made meanwhile`);
+  }
+
+  /** False when it is a container. Nobody else may be adding one. */
+  #dropRemains(id: string): boolean {
+    const { base, config } = this.paths(id);
+    if (existsSync(config)) return false;
+    rmSync(base, REMOVAL);
+    return true;
   }
 }
 

@@ -50,6 +50,7 @@ export function createLauncher({ root }: { readonly root: string }): Launcher {
     wait: (name, signal) => waitForContainer(store, name, signal),
     logs: (name, options) => logsOf(store, name, options),
     remove: (name, options) => removeContainer(store, name, options?.force ?? false),
+    clear: (id) => store.clear(id),
     stats: (names, options) => watchStats(store, names, options),
     hierarchies: () => viewHierarchies(store),
   };

@@ -145,6 +145,8 @@ export interface Launcher {
   logs(name: string, options?: LogOptions): AsyncIterable<LogEntry>;
   /** Removes state and log. IN_USE while it runs, unless forced. The snapshot is the caller's to remove. */
   remove(name: string, options?: { readonly force?: boolean }): Promise<Container>;
+  /** What a crash left of one that was not whole yet, or half removed. IN_USE when it is a container. */
+  clear(id: string): Promise<void>;
   /** Samples of the named containers, or of all that run, until the signal. */
   stats(names: readonly string[], options?: StatsOptions): AsyncIterable<readonly ContainerStats[]>;
   /** The cgroup hierarchies, the subsystems attached to each, and the containers in them. */

@@ -57,11 +57,8 @@ export class ContainerMethods extends ExchangeMethods {
 
   /** Containers, oldest first; those that have ended with `all`. */
   async ps(options: { readonly all?: boolean } = {}): Promise<Container[]> {
-    const { sweepContainers } = await import('../containers/remove.ts');
-    const launcher = await this.parts.launcher();
-    // What was to go at its end and ended without anybody goes now.
-    await sweepContainers(await this.parts.store(), launcher);
-    const containers = await launcher.list();
+    await this.sweepContainers();
+    const containers = await (await this.parts.launcher()).list();
     return containers.filter(({ state }) => options.all || state.status === 'running' || state.status === 'paused');
   }
 
@@ -123,6 +120,12 @@ export class ContainerMethods extends ExchangeMethods {
   /** The cgroup hierarchies, the subsystems attached to each, and the containers in them. */
   async cgroups(): Promise<readonly HierarchyView[]> {
     return (await this.parts.launcher()).hierarchies();
+  }
+
+  /** What was to go at its end, and ended without anybody, goes now. */
+  protected async sweepContainers(): Promise<void> {
+    const { sweepContainers } = await import('../containers/remove.ts');
+    await sweepContainers(await this.parts.store(), await this.parts.launcher());
   }
 
   async #runRequest(image: string, options: RunContainerOptions): Promise<RunRequest> {

@@ -20,6 +20,7 @@ export class StoreMethods extends ContainerMethods {
   /** Removes what nothing holds. */
   async gc(options: GcOptions = {}): Promise<GcReport> {
     const { collectGarbage } = await import('../images/gc.ts');
+    if (options.dryRun !== true) await this.sweepContainers();
     return collectGarbage(await this.parts.store(), options);
   }
 
