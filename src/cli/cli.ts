@@ -72,6 +72,8 @@ export class Cli implements AsyncDisposable {
    * @param work calls `settle` when the streams are to be somebody else's from then on
    */
   async working<T>(work: (options: OperationOptions, settle: () => void) => Promise<T>): Promise<T> {
+    // Read by libuv when its first thread starts: layers that wait for the disk side by side share commits of its journal.
+    process.env.UV_THREADPOOL_SIZE ??= '16';
     const { openProgress } = await import('./progress/view.ts');
     const view = await openProgress(this.output);
     try {

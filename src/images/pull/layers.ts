@@ -3,7 +3,7 @@
  * driver. Nothing is read back from the disk but what an earlier pull left there. Between processes a layer belongs
  * to the one that holds its lock; the others wait and find it done.
  */
-import pLimit from 'p-limit';
+import pLimit, { type LimitFunction } from 'p-limit';
 import type { SinkPlan } from '../../archive/sink.ts';
 import { asTslayerError, TslayerError, throwIfAborted } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
@@ -23,21 +23,25 @@ export interface ObtainOptions extends OperationOptions {
   readonly source: PullSource | undefined;
 }
 
+/** Layers that are unpacked and wait for the disk, beside those being worked on: each has files open. */
+const WAITING = 24;
+
 /** How often a waiting process looks how far the other one is. */
 const FOLLOW_MS = 100;
 
 /** Does all jobs; the first failure stops the others. The caller leases what the jobs name. Bytes fetched. */
 export async function obtainLayers(jobs: readonly LayerJob[], options: ObtainOptions): Promise<number> {
   const { context } = options;
+  const { concurrency } = context.config;
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
-  const limit = pLimit(context.config.concurrency);
+  const [begun, working] = [pLimit(concurrency + WAITING), pLimit(concurrency)];
   const work = new LayerWork({ ...options, signal });
   const sequential = context.metadata.settings.get('stacking') === 'sequential';
   let below: Promise<void> | undefined;
   const running = jobs.map((job) => {
     const parent = sequential && job.target ? below : undefined;
-    const done = limit(() => work.begin(job, parent)).then((finish) => finish());
+    const done = begun(() => untilFree(working, (free) => work.begin(job, parent, free))).then((finish) => finish());
     if (job.target) below = done;
     // The first failure is the one to tell; what it stops fails in its wake.
     done.catch((error) => stop.abort(asTslayerError(error)));
@@ -46,6 +50,19 @@ export async function obtainLayers(jobs: readonly LayerJob[], options: ObtainOpt
   await Promise.allSettled(running);
   if (stop.signal.aborted) throw stop.signal.reason;
   return work.fetchedBytes;
+}
+
+/** Does `work` in a place of `limit`, which it may free before it is done. */
+async function untilFree<T>(limit: LimitFunction, work: (free: () => void) => Promise<T>): Promise<T> {
+  const place = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<Promise<T>>();
+  void limit(() => {
+    const done = work(place.resolve);
+    begun.resolve(done);
+    void Promise.allSettled([done]).then(() => place.resolve());
+    return place.promise;
+  });
+  return await begun.promise;
 }
 
 class LayerWork {
@@ -59,21 +76,22 @@ class LayerWork {
   /**
    * Does a job as far as it can be done now. Over a parent that is still being unpacked (drivers that stack
    * sequentially) that is the fetching; the unpacking is what it returns, to be done outside the queue.
+   * @param free called when there is nothing left to do but to wait for the disk
    */
-  async begin(job: LayerJob, parent: Promise<void> | undefined): Promise<() => Promise<void>> {
+  async begin(job: LayerJob, parent: Promise<void> | undefined, free: () => void): Promise<() => Promise<void>> {
     throwIfAborted(this.#options.signal);
     if (parent !== undefined && !(await isDone(parent))) {
       await this.#keepBlob(job.descriptor);
       return async () => {
         await parent;
-        await this.#obtain(job);
+        await this.#obtain(job, () => undefined);
       };
     }
-    await this.#obtain(job);
+    await this.#obtain(job, free);
     return async () => {};
   }
 
-  async #obtain(job: LayerJob): Promise<void> {
+  async #obtain(job: LayerJob, free: () => void): Promise<void> {
     const { context } = this.#options;
     if (this.#isThere(job)) return this.#tell(job.descriptor, 'exists');
     if (job.target === undefined) {
@@ -82,7 +100,7 @@ class LayerWork {
       using _lock = await this.#lock(job.descriptor, job.target);
       // Another process may have unpacked it while this one waited.
       if (context.metadata.layers.get(job.target.key)) await this.#obtainBlob(job);
-      else await this.#unpackLayer(job.descriptor, job.target);
+      else await this.#unpackLayer(job.descriptor, job.target, free);
     }
     this.#tell(job.descriptor, 'done');
   }
@@ -145,12 +163,13 @@ class LayerWork {
     this.#tell(descriptor, 'downloaded');
   }
 
-  async #unpackLayer(descriptor: Descriptor, target: LayerTarget): Promise<void> {
+  async #unpackLayer(descriptor: Descriptor, target: LayerTarget, free: () => void): Promise<void> {
     const { layers, metadata } = this.#options.context;
     await this.#flow(descriptor, async (bytes, stored) => {
       await using writer = await layers.begin(target.key, target.parent);
       const { diffId } = target;
       const unpacked = await this.#unpack({ descriptor, diffId }, bytes, writer.sink, writer.indexPath);
+      free();
       await stored();
       requireDiffId(descriptor, diffId, unpacked.diffId);
       await writer.commit(unpacked, () => {
