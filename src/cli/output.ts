@@ -48,11 +48,11 @@ export class Output {
 
   /** One document for a listing (indented: people read it, too), or one line of a stream of events. */
   document(value: unknown): void {
-    out.write(`${printableJson(JSON.stringify(value, toJson, 2))}\n`);
+    out.write(`${printableJson(asJson(value, 2))}\n`);
   }
 
   event(value: unknown): void {
-    out.write(`${printableJson(JSON.stringify(value, toJson))}\n`);
+    out.write(`${printableJson(asJson(value))}\n`);
   }
 
   /** Rows under headers. Nothing but the headers when there are no rows, as docker does. */
@@ -91,6 +91,19 @@ export class Output {
   #style(style: Style, text: string): string {
     return this.options.color ? styleText(style, text, { stream: err.stream }) : text;
   }
+}
+
+/** Calling toJson for each value takes as long as all the rest: seldom is there one for it. */
+function asJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, isPlain(value) ? undefined : toJson, indent);
+}
+
+function isPlain(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return typeof value !== 'bigint';
+  if (Array.isArray(value)) return value.every(isPlain);
+  if (value instanceof Map) return false;
+  for (const name in value) if (!isPlain((value as Record<string, unknown>)[name])) return false;
+  return true;
 }
 
 /** JSON has no bigint and no Map: both have one obvious spelling. */

@@ -121,21 +121,27 @@ function imageUsage(usage: StoreUsage, image: UsedImage, usedBy: readonly string
   };
 }
 
-function share(things: readonly number[], { amounts, users }: Shared): Share {
+function share(things: readonly number[], of: Shared): Share {
   const unique: Amount = { bytes: 0, inodes: 0 };
-  const together: Amount = { bytes: 0, inodes: 0 };
-  for (const thing of things) addAmount((users[thing] ?? 0) > 1 ? together : unique, amounts[thing]);
-  return { unique, shared: together };
+  const shared: Amount = { bytes: 0, inodes: 0 };
+  for (const thing of things) addThing((of.users[thing] ?? 0) > 1 ? shared : unique, of, thing);
+  return { unique, shared };
 }
 
-function totals({ amounts, users }: Shared): Totals {
+function totals(of: Shared): Totals {
   const all: Amount = { bytes: 0, inodes: 0 };
   const unused: Amount = { bytes: 0, inodes: 0 };
-  amounts.forEach((amount, thing) => {
-    addAmount(all, amount);
-    if (users[thing] === 0) addAmount(unused, amount);
-  });
-  return { ...all, count: amounts.length, unused };
+  const count = of.bytes.length;
+  for (let thing = 0; thing < count; thing++) {
+    addThing(all, of, thing);
+    if (of.users[thing] === 0) addThing(unused, of, thing);
+  }
+  return { ...all, count, unused };
+}
+
+function addThing(sum: Amount, { bytes, inodes }: Shared, thing: number): void {
+  sum.bytes += bytes[thing] ?? 0;
+  sum.inodes += inodes[thing] ?? 0;
 }
 
 /** Mounts, containers and kept snapshots that are made of an image, in words. */

@@ -30,11 +30,8 @@ export function explainKept(metadata: Metadata): Explanation[] {
   const graph = new StoreGraph(metadata);
   const ofBlob = new Array<string | undefined>(graph.blobs.length);
   const ofLayer = new Array<string | undefined>(graph.layers.length);
-  const hold = (because: string, keys: readonly (string | null)[], chains: readonly (string | null)[]) => {
-    graph.reach(
-      keys.map((key) => graph.blob(key)),
-      (blob) => claim(ofBlob, blob, because),
-    );
+  const hold = (because: string, roots: readonly number[], chains: readonly (string | null)[]) => {
+    graph.reach(roots, (blob) => claim(ofBlob, blob, because));
     // What lies below a layer that somebody else holds already may be held by nobody else: go all the way down.
     for (const chain of chains) {
       graph.climb(graph.chain(chain), (layer) => {
@@ -44,21 +41,21 @@ export function explainKept(metadata: Metadata): Explanation[] {
     }
   };
   for (const row of graph.images) {
-    hold(`image ${shortName(row.name)}`, [row.target, row.manifest, row.config], [row.chainId]);
+    hold(`image ${shortName(row.name)}`, graph.roots(row.manifest, [row]), [row.chainId]);
   }
   for (const row of metadata.snapshots.writable())
-    hold(`${row.kind} snapshot ${row.key}`, [row.manifest], [row.parent]);
+    hold(`${row.kind} snapshot ${row.key}`, [graph.blob(row.manifest)], [row.parent]);
   const leases = new Map(metadata.leases.list().map((lease) => [lease.id, lease]));
-  const layerIndex = new Map(graph.layers.map(([key], i) => [key as string, i]));
+  const layerIndex = new Map<string, number>(graph.layers.map((key, i) => [key, i]));
   for (const { lease, key, kind } of metadata.leases.allRefs()) {
     const row = leases.get(lease);
     const because = row?.session === null && row.expiresAt !== null ? `interrupted: ${row.purpose}` : `${row?.purpose}`;
-    hold(because, [key], [key]);
+    hold(because, [graph.blob(key)], [key]);
     if (kind === 'layer') claim(ofLayer, layerIndex.get(key) ?? -1, because);
   }
   return [
-    ...graph.blobs.map(([key, bytes], i) => explain('blob', key, bytes, ofBlob[i])),
-    ...graph.layers.map(([key, bytes], i) => explain('layer', key, bytes, ofLayer[i])),
+    ...graph.blobs.map((key, i) => explain('blob', key, graph.blobSizes[i] ?? 0, ofBlob[i])),
+    ...graph.layers.map((key, i) => explain('layer', key, graph.layerBytes[i] ?? 0, ofLayer[i])),
   ];
 }
 

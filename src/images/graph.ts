@@ -5,15 +5,20 @@
 import type { ImageRow } from '../metadata/images.ts';
 import type { LayerKey } from '../metadata/layers.ts';
 import type { Metadata } from '../metadata/metadata.ts';
-import type { ChainID, Digest } from '../oci/digest.ts';
+import type { Digest } from '../oci/digest.ts';
 
 /** Nothing: no parent, or not in the store. */
 const NONE = -1;
 
 export class StoreGraph {
   readonly images: readonly ImageRow[];
-  readonly blobs: readonly (readonly [digest: Digest, size: number])[];
-  readonly layers: readonly (readonly [key: LayerKey, bytes: number, inodes: number])[];
+  /** Sorted. */
+  readonly blobs: readonly Digest[];
+  readonly blobSizes: readonly number[];
+  /** Sorted. */
+  readonly layers: readonly LayerKey[];
+  readonly layerBytes: readonly number[];
+  readonly layerInodes: readonly number[];
   readonly #blobIndex: ReadonlyMap<string, number>;
   readonly #chainIndex: ReadonlyMap<string, number>;
   /** children[from[i]] … children[from[i + 1] - 1] are the stored blobs that blob i names. */
@@ -25,23 +30,39 @@ export class StoreGraph {
   constructor(metadata: Metadata) {
     const { database } = metadata;
     this.images = metadata.images.list();
-    this.blobs = database.columns('SELECT digest, size FROM blobs ORDER BY digest');
-    this.layers = database.columns('SELECT key, bytes, inodes FROM layers ORDER BY key');
+    const [blobs, sizes] = database.lists(['digest', 'size'], 'SELECT digest, size FROM blobs ORDER BY digest');
+    this.blobs = blobs as Digest[];
+    this.blobSizes = sizes.map(Number);
+    const columns = ['key', 'bytes', 'inodes'] as const;
+    const [keys, bytes, inodes] = database.lists(columns, 'SELECT key, bytes, inodes FROM layers ORDER BY key');
+    this.layers = keys as LayerKey[];
+    this.layerBytes = bytes.map(Number);
+    this.layerInodes = inodes.map(Number);
     this.#blobIndex = indexOf(this.blobs);
-    const refs = database.columns<[Digest, Digest]>('SELECT parent, child FROM refs ORDER BY parent, position');
+    const refs = database.columns<[parent: Digest, children: string]>(
+      `SELECT parent, group_concat(child, ' ') FROM (SELECT parent, child FROM refs ORDER BY parent, position)
+       GROUP BY parent ORDER BY parent`,
+    );
     [this.#from, this.#children] = this.#connect(refs);
     const layerIndex = indexOf(this.layers);
-    const chains = database.columns<[ChainID, ChainID | null, LayerKey]>(
-      `SELECT key, parent, layer FROM snapshots WHERE kind = 'committed'`,
+    const [chains, parents, tops] = database.lists(
+      ['key', 'parent', 'layer'],
+      `SELECT key, ifnull(parent, '') AS parent, layer FROM snapshots WHERE kind = 'committed'`,
     );
     this.#chainIndex = indexOf(chains);
-    this.#chainParent = Int32Array.from(chains, ([, parent]) => this.chain(parent));
-    this.#chainLayer = Int32Array.from(chains, ([, , layer]) => layerIndex.get(layer) ?? NONE);
+    this.#chainParent = Int32Array.from(parents, (parent) => this.#chainIndex.get(parent) ?? NONE);
+    this.#chainLayer = Int32Array.from(tops, (layer) => layerIndex.get(layer) ?? NONE);
   }
 
   /** Index of a stored blob, -1 when it is not stored. */
   blob(digest: string | null): number {
     return (digest === null ? undefined : this.#blobIndex.get(digest)) ?? NONE;
+  }
+
+  /** Where an image begins: its manifest, which leads to the config, and what else its names stand for. */
+  roots(manifest: Digest, rows: readonly Pick<ImageRow, 'target'>[]): number[] {
+    const others = rows.filter(({ target }) => target !== manifest).map(({ target }) => this.blob(target));
+    return [this.blob(manifest), ...others];
   }
 
   /** Index of a committed stack, -1 when there is none. */
@@ -66,27 +87,26 @@ export class StoreGraph {
     }
   }
 
-  #connect(refs: readonly (readonly [Digest, Digest])[]): [Int32Array, Int32Array] {
+  #connect(refs: readonly (readonly [parent: Digest, children: string])[]): [Int32Array, Int32Array] {
     const from = new Int32Array(this.blobs.length + 1);
-    const children = new Int32Array(refs.length);
-    let count = 0;
+    const children: number[] = [];
     let at = 0;
-    // Both are sorted by the parent's digest, so that they are walked side by side.
+    // Both are sorted by the parent's digest, so that they are walked side by side. A parent is stored, always.
     for (let blob = 0; blob < this.blobs.length; blob++) {
-      from[blob] = count;
-      const digest = this.blobs[blob]?.[0] as Digest;
-      for (; at < refs.length && (refs[at]?.[0] as Digest) <= digest; at++) {
-        const child = this.blob(refs[at]?.[1] ?? null);
-        if (child !== NONE) children[count++] = child;
+      from[blob] = children.length;
+      if (refs[at]?.[0] !== this.blobs[blob]) continue;
+      for (const digest of refs[at++]?.[1].split(' ') ?? []) {
+        const child = this.blob(digest);
+        if (child !== NONE) children.push(child);
       }
     }
-    from[this.blobs.length] = count;
-    return [from, children];
+    from[this.blobs.length] = children.length;
+    return [from, Int32Array.from(children)];
   }
 }
 
-function indexOf(rows: readonly (readonly [string, ...unknown[]])[]): Map<string, number> {
+function indexOf(keys: readonly string[]): Map<string, number> {
   const index = new Map<string, number>();
-  for (let i = 0; i < rows.length; i++) index.set(rows[i]?.[0] as string, i);
+  for (let i = 0; i < keys.length; i++) index.set(keys[i] as string, i);
   return index;
 }

@@ -42,7 +42,7 @@ export function listImages(context: StoreContext): ImageSummary[] {
       platform: row.platform,
       unpacked: row.unpacked,
       compressedBytes: compressed.get(row.manifest)?.bytes ?? 0,
-      unpackedBytes: row.unpacked && row.chainId !== null ? stacks.of(row.chainId).bytes : 0,
+      unpackedBytes: row.unpacked && row.chainId !== null ? stacks.bytesOf(row.chainId) : 0,
       layers: compressed.get(row.manifest)?.layers ?? 0,
       createdAt: row.createdAt === null ? null : new Date(row.createdAt).toISOString(),
       pulledAt: new Date(row.pulledAt).toISOString(),

@@ -49,7 +49,7 @@ export async function removeOrphans(
 
 async function orphanBlobs({ blobs, metadata, paths }: StoreContext): Promise<Orphan[]> {
   const found = [...blobs.digests()];
-  const known = new Set(metadata.database.columns<[Digest]>('SELECT digest FROM blobs').map(([digest]) => digest));
+  const known = new Set<string>(metadata.database.lists(['digest'], 'SELECT digest FROM blobs')[0]);
   const garbage = garbageKeys(metadata);
   return found
     .filter((digest) => !known.has(digest) && !garbage.has(digest) && !metadata.leases.holds('blob', digest))
@@ -79,7 +79,7 @@ async function orphanLayers(context: StoreContext): Promise<Orphan[]> {
   const found: string[] = [];
   for await (const id of driver.list()) found.push(id);
   const sql = 'SELECT id FROM layers UNION ALL SELECT id FROM snapshots WHERE id IS NOT NULL';
-  const known = new Set(metadata.database.all<{ id: string }>(sql).map((row) => row.id));
+  const known = new Set(metadata.database.lists(['id'], sql)[0]);
   const garbage = garbageKeys(metadata);
   const orphans = found.filter((id) => !known.has(id) && !garbage.has(id));
   const bytesOf = async (id: string) => (await driver.usage(id)).bytes;

@@ -2,45 +2,37 @@
 import type { Metadata } from '../metadata/metadata.ts';
 import type { ChainID } from '../oci/digest.ts';
 
-export interface StackSize {
-  readonly bytes: number;
-  readonly inodes: number;
-  readonly layers: number;
-}
-
-const EMPTY: StackSize = { bytes: 0, inodes: 0, layers: 0 };
-
-interface ChainRow {
-  readonly key: ChainID;
-  readonly parent: ChainID | null;
-  readonly bytes: number;
-  readonly inodes: number;
-}
+const NONE = -1;
 
 export class StackSizes {
-  readonly #rows: Map<ChainID, ChainRow>;
-  readonly #sizes = new Map<ChainID, StackSize>();
+  readonly #index: ReadonlyMap<string, number>;
+  readonly #parents: readonly number[];
+  /** Bytes of each stack's top layer. */
+  readonly #own: readonly number[];
+  /** Bytes of each stack; negative while they are not known. */
+  readonly #bytes: Float64Array;
 
   constructor(metadata: Metadata) {
-    const rows = metadata.database.all<ChainRow>(
-      'SELECT s.key, s.parent, l.bytes, l.inodes FROM snapshots s JOIN layers l ON l.key = s.layer',
+    const [keys, parents, bytes] = metadata.database.lists(
+      ['key', 'parent', 'bytes'],
+      `SELECT s.key, ifnull(s.parent, '') AS parent, l.bytes FROM snapshots s JOIN layers l ON l.key = s.layer`,
     );
-    this.#rows = new Map(rows.map((row) => [row.key, row]));
+    this.#index = new Map(keys.map((key, i) => [key, i]));
+    this.#parents = parents.map((parent) => this.#index.get(parent) ?? NONE);
+    this.#own = bytes.map(Number);
+    this.#bytes = new Float64Array(keys.length).fill(-1);
   }
 
-  of(chain: ChainID): StackSize {
+  /** Bytes on disk of a stack's layers. */
+  bytesOf(chain: ChainID): number {
     // From the nearest known size up: stacks may be hundreds of layers deep.
-    const pending: ChainRow[] = [];
-    let size: StackSize | undefined;
-    for (let row = this.#rows.get(chain); row; row = row.parent === null ? undefined : this.#rows.get(row.parent)) {
-      size = this.#sizes.get(row.key);
-      if (size) break;
-      pending.push(row);
-    }
-    let sum = size ?? EMPTY;
-    for (const row of pending.reverse()) {
-      sum = { bytes: sum.bytes + row.bytes, inodes: sum.inodes + row.inodes, layers: sum.layers + 1 };
-      this.#sizes.set(row.key, sum);
+    const pending: number[] = [];
+    let at = this.#index.get(chain) ?? NONE;
+    for (; at !== NONE && (this.#bytes[at] as number) < 0; at = this.#parents[at] as number) pending.push(at);
+    let sum = at === NONE ? 0 : (this.#bytes[at] as number);
+    for (const stack of pending.reverse()) {
+      sum += this.#own[stack] as number;
+      this.#bytes[stack] = sum;
     }
     return sum;
   }

@@ -22,7 +22,8 @@ export interface UsedImage {
 
 /** The things of one kind: how large each is, and how many images lead to it. */
 export interface Shared {
-  readonly amounts: readonly Amount[];
+  readonly bytes: readonly number[];
+  readonly inodes: readonly number[];
   readonly users: Int32Array;
 }
 
@@ -36,16 +37,19 @@ export class StoreUsage {
   constructor(metadata: Metadata, blockSize: number) {
     const graph = new StoreGraph(metadata);
     const round = (size: number) => Math.ceil(size / blockSize) * blockSize;
-    this.blobs = shared(graph.blobs.map(([, size]) => ({ bytes: round(size), inodes: 1 })));
-    this.layers = shared(graph.layers.map(([, bytes, inodes]) => ({ bytes, inodes })));
+    const { blobSizes, layerBytes, layerInodes } = graph;
+    this.blobs = shared(
+      blobSizes.map(round),
+      blobSizes.map(() => 1),
+    );
+    this.layers = shared(layerBytes, layerInodes);
     const rows = Map.groupBy(graph.images, (row) => row.manifest);
     this.images = [...rows].map(([manifest, names]) => this.#image(graph, manifest, names));
   }
 
   #image(graph: StoreGraph, manifest: Digest, rows: readonly ImageRow[]): UsedImage {
     const blobs: number[] = [];
-    const roots = rows.flatMap((row) => [row.target, row.manifest, row.config]).map((digest) => graph.blob(digest));
-    graph.reach(roots, (blob) => add(blobs, blob, this.blobs.users));
+    graph.reach(graph.roots(manifest, rows), (blob) => add(blobs, blob, this.blobs.users));
     const layers: number[] = [];
     const top = rows[0]?.unpacked ? graph.chain(rows[0].chainId) : -1;
     graph.climb(top, (layer) => {
@@ -64,8 +68,8 @@ function add(things: number[], thing: number, users: Int32Array): boolean {
   return true;
 }
 
-function shared(amounts: readonly Amount[]): Shared {
-  return { amounts, users: new Int32Array(amounts.length) };
+function shared(bytes: readonly number[], inodes: readonly number[]): Shared {
+  return { bytes, inodes, users: new Int32Array(bytes.length) };
 }
 
 export function addAmount(sum: Amount, more: Readonly<Amount> | undefined): void {

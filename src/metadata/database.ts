@@ -57,6 +57,19 @@ export class Database implements Disposable {
     return guard('metadata', () => this.#sqlite.prepare(sql).raw().all() as Row[]);
   }
 
+  /**
+   * The columns of what `sql` selects as lists, for what reads whole tables of keys: SQLite puts each together as one
+   * text, of which V8 then cuts views, at a fraction of what as many strings cost. No value may be null or hold a blank.
+   */
+  lists<const Names extends readonly string[]>(
+    names: Names,
+    sql: string,
+  ): { readonly [name in keyof Names]: string[] } {
+    const texts = names.map((name) => `group_concat(${name}, ' ')`).join(', ');
+    const [row = []] = this.columns<(string | null)[]>(`SELECT ${texts} FROM (${sql})`);
+    return names.map((_, i) => row[i]?.split(' ') ?? []) as { readonly [name in keyof Names]: string[] };
+  }
+
   /** Executes one statement; rows changed. */
   run(sql: string, ...parameters: Parameter[]): number {
     return guard('metadata', () => this.#statement(sql).run(...parameters).changes);
