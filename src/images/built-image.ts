@@ -50,7 +50,7 @@ export function publishImage(
   const root = addDocument(documents, types.manifest, Buffer.from(JSON.stringify(manifest)));
   const source = archiveSource(withDocuments(storeReader(context), documents), root, request.source);
   const { names, unpack } = request;
-  return pullImage(context, { names, source, unpack }, options);
+  return pullImage(context, { names, source, unpack, isMade: true }, options);
 }
 
 function addDocument(documents: Map<Digest, Uint8Array>, mediaType: string, bytes: Uint8Array): Descriptor {

@@ -8,6 +8,8 @@ import { formatReference, nameOf, parseReference, type Reference } from '../oci/
 import type { OperationOptions } from '../progress.ts';
 import { closureOf, missingChildren } from '../transports/closure.ts';
 import type { StoreContext } from './context.ts';
+import { bringBlobsBack, type SourceOf } from './dropped-blobs.ts';
+import { isRegistry } from './pull/drop-blobs.ts';
 import { isPushed, NO_PUSHES, type PushContentRequest, type PushCounts, pushContent, tagless } from './push-content.ts';
 import { copyReferrers } from './referrers.ts';
 import { rootOf, storedDescriptor, storeReader } from './store-reader.ts';
@@ -20,6 +22,8 @@ export interface PushOptions extends OperationOptions {
   /** Copy what refers to the image (signatures, SBOMs) from the repository that it was pulled from. */
   readonly referrers?: boolean | undefined;
   readonly concurrency?: number | undefined;
+  /** For blobs that the store has dropped. Default: nothing is fetched. */
+  readonly sourceOf?: SourceOf | undefined;
 }
 
 export interface PushResult extends PushCounts {
@@ -61,7 +65,7 @@ export async function pushImage(
     onProgress,
   };
   context.metadata.transaction(() => context.metadata.images.touch(image.name, Date.now()));
-  const { pushed, counts, status } = await pushOrFallBack(context, request, image);
+  const { pushed, counts, status } = await pushOrFallBack(context, request, image, options);
   const referrers = options.referrers
     ? await carryReferrers(context, pushed, image)
     : { digests: [], counts: NO_PUSHES };
@@ -80,9 +84,16 @@ interface Pushed {
   readonly status: PushResult['status'];
 }
 
-async function pushOrFallBack(context: StoreContext, request: PushContentRequest, image: ImageRow): Promise<Pushed> {
-  if (MADE_HERE.test(image.source)) return await pushMade(request);
-  if (await isPushed(request)) return { pushed: request, counts: NO_PUSHES, status: 'present' };
+async function pushOrFallBack(
+  context: StoreContext,
+  request: PushContentRequest,
+  image: ImageRow,
+  { sourceOf = async () => undefined, signal, onProgress }: PushOptions,
+): Promise<Pushed> {
+  const isMade = MADE_HERE.test(image.source);
+  if (!isMade && (await isPushed(request))) return { pushed: request, counts: NO_PUSHES, status: 'present' };
+  await using _blobs = await bringBlobsBack(context, [image], sourceOf, { signal, onProgress });
+  if (isMade) return await pushMade(request);
   try {
     return { pushed: request, counts: await pushContent(request), status: 'pushed' };
   } catch (error) {
@@ -136,10 +147,6 @@ async function carryReferrers(
 function namesOf({ metadata }: StoreContext, image: ImageRow): Reference[] {
   const rows = metadata.images.byDigest(image.target).filter((row) => isRegistry(row.source));
   return [...new Map(rows.map((row) => [row.name, parseReference(row.name)])).values()];
-}
-
-function isRegistry(source: string): boolean {
-  return /^https?:\/\//.test(source);
 }
 
 const MAX_MOUNT_SOURCES = 3;

@@ -2,8 +2,11 @@
 import type { LoggedIn, LoggedOut } from '../../registry-client/auth/login.ts';
 import { asTslayerError } from '../errors.ts';
 import type { PullResult } from '../images/pull/pull.ts';
+import type { PullSource } from '../images/pull/source.ts';
 import type { PushResult } from '../images/push.ts';
 import type { ArchiveFormat } from '../images/save.ts';
+import type { OpenStore } from '../images/store.ts';
+import type { ImageRow } from '../metadata/images.ts';
 import type { OperationOptions } from '../progress.ts';
 import type { ArchiveLoadOptions, LoginOptions, PushOptions, ReferenceInfo, SaveOptions } from '../tslayer-options.ts';
 import { ChangeMethods } from './change-methods.ts';
@@ -17,6 +20,7 @@ export class ExchangeMethods extends ChangeMethods {
     const { store, row } = await findRow(this.parts, image);
     return pushImage(store, await this.parts.client(), row, {
       ...rest,
+      sourceOf: (name) => this.#sourceOf(name),
       destination: destination === undefined ? undefined : await parseName(destination),
       platform: platformOf(platform),
     });
@@ -28,6 +32,7 @@ export class ExchangeMethods extends ChangeMethods {
     const { output, format = 'oci-archive', platform, ...rest } = options;
     const { store, rows } = await findRows(this.parts, images);
     const wanted = { ...rest, platform: platformOf(platform) };
+    await using _blobs = await this.#withBlobs(store, rows, rest);
     if (format === 'oci') await saveDirectory(store, rows, output, wanted);
     else await saveFile(store, rows, format, output, wanted);
   }
@@ -40,7 +45,23 @@ export class ExchangeMethods extends ChangeMethods {
     const { saveArchive } = await import('../images/save.ts');
     const { format = 'oci-archive', platform, ...rest } = options;
     const { store, rows } = await findRows(this.parts, images);
+    await using _blobs = await this.#withBlobs(store, rows, rest);
     yield* saveArchive(store, rows, format, { ...rest, platform: platformOf(platform) });
+  }
+
+  async #sourceOf(name: string): Promise<PullSource> {
+    const { registrySource } = await import('../images/pull/source.ts');
+    return registrySource(await this.parts.client(), await parseName(name));
+  }
+
+  /** The blobs that the store has dropped, for as long as they are needed. */
+  async #withBlobs(
+    store: OpenStore,
+    rows: readonly ImageRow[],
+    { signal, onProgress }: OperationOptions,
+  ): Promise<AsyncDisposable> {
+    const { bringBlobsBack } = await import('../images/dropped-blobs.ts');
+    return await bringBlobsBack(store, rows, (name) => this.#sourceOf(name), { signal, onProgress });
   }
 
   /** All images of an archive file (`-`: standard input) or layout directory. */

@@ -75,6 +75,12 @@ export class Blobs {
     );
   }
 
+  /** Whether `parent` names blobs that are not stored. */
+  lacksRefs(parent: Digest): boolean {
+    const sql = 'SELECT 1 FROM refs r WHERE parent = ? AND NOT EXISTS (SELECT 1 FROM blobs WHERE digest = r.child)';
+    return this.#db.get(sql, parent) !== undefined;
+  }
+
   allRefs(): RefRow[] {
     return this.#db.all<RefRow>('SELECT parent, position, child, size FROM refs ORDER BY parent, position');
   }

@@ -32,7 +32,7 @@ export async function closureOf(reader: ContentReader, roots: readonly Descripto
   for (const root of roots) {
     if (!(await visit(reader, root, manifests, blobs, 0))) {
       throw new TslayerError('NOT_FOUND', `${root.digest} is not complete here`, {
-        hint: 'pull it again; a store that drops compressed blobs has to keep them for this',
+        hint: 'pull it again; of a store that drops compressed blobs, from where it came from',
       });
     }
   }

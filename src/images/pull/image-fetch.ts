@@ -1,5 +1,6 @@
 /** The work of a pull that has something to do: documents, layers, and the transaction that names them. */
 import { requireSpace } from '../../blobs/space.ts';
+import { chainIDs } from '../../oci/chain-id.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import type { ImageManifest } from '../../oci/manifest.ts';
 import { formatPlatform } from '../../oci/platform.ts';
@@ -56,16 +57,26 @@ export class ImageFetch {
   }
 
   async #obtain({ own, others }: Selection): Promise<number> {
-    const jobs = mergePlans([await this.#planOwn(own), ...others.map(planFetch)]);
+    const planned = mergePlans([await this.#planOwn(own), ...others.map(planFetch)]);
+    const jobs = planned.filter((job) => !this.#isDropped(job));
     const targets = jobs.flatMap((job) => job.target ?? []);
+    const dropped = jobs.length < planned.length ? chainIDs(own.config?.diffIDs ?? []) : [];
     this.#lease.hold({
       blobs: jobs.map((job) => job.descriptor.digest),
       layers: targets.map((target) => target.key),
-      chains: targets.map((target) => target.chainId),
+      chains: [...targets.map((target) => target.chainId), ...dropped],
     });
     this.#announce(jobs);
     const context = this.#context;
     return await obtainLayers(jobs, { ...this.#options, context, source: this.#request.source });
+  }
+
+  /** A blob that is only to be kept, and that the store has dropped: its layer is unpacked. */
+  #isDropped({ target, descriptor: { digest } }: LayerJob): boolean {
+    const { metadata, config } = this.#context;
+    if (target || metadata.blobs.has(digest) || (config.keepBlobs && !this.#request.isMade)) return false;
+    const diff = metadata.blobs.diffOf(digest);
+    return diff !== undefined && metadata.layers.hasDiff(diff.diffId);
   }
 
   async #planOwn(own: Selection['own']): Promise<LayerJob[]> {
@@ -122,7 +133,8 @@ export class ImageFetch {
       this.#lease.end();
     });
     await publishNames(context);
-    if (this.#unpacks && !context.config.keepBlobs) await dropUnpackedBlobs(context, manifest.layers);
+    const canGo = this.#unpacks && !context.config.keepBlobs && this.#request.source.lasts;
+    if (canGo) await dropUnpackedBlobs(context, manifest.layers);
     return {
       name,
       digest: target.digest,

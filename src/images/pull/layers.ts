@@ -127,7 +127,8 @@ class LayerWork {
   #isThere({ descriptor, target, diffId }: LayerJob): boolean {
     const { metadata, config } = this.#options.context;
     if (target && metadata.layers.get(target.key) === undefined) return false;
-    if (!metadata.blobs.has(descriptor.digest)) return target !== undefined && !config.keepBlobs;
+    const needsBlob = target === undefined || (config.keepBlobs && this.#options.source !== undefined);
+    if (!metadata.blobs.has(descriptor.digest)) return !needsBlob;
     return diffId === undefined || this.#isKnown(descriptor, diffId);
   }
 

@@ -23,6 +23,8 @@ export interface PullRequest {
   readonly allPlatforms?: boolean | undefined;
   /** Default true. */
   readonly unpack?: boolean | undefined;
+  /** The source is the store itself: blobs that it has dropped are nowhere. Default false. */
+  readonly isMade?: boolean | undefined;
 }
 
 export interface PullResult {
@@ -57,7 +59,7 @@ export async function pullImage(
 ): Promise<PullResult> {
   const known = request.names.map((name) => context.metadata.images.get(name));
   const target = known[0] === undefined ? undefined : await currentTarget(context, request, options);
-  if (target && known.every((row) => row !== undefined && isCurrent(row, target.digest, request))) {
+  if (target && known.every((row) => row !== undefined && isCurrent(context, row, target.digest, request))) {
     return presentResult(context, known as ImageRow[]);
   }
   // Loaded here: a pull of what is there does without it.
@@ -82,8 +84,10 @@ async function currentTarget(
   return row && { mediaType: row.mediaType, digest: row.digest, size: row.size };
 }
 
-function isCurrent(row: ImageRow, target: Digest, request: PullRequest): boolean {
+function isCurrent(context: StoreContext, row: ImageRow, target: Digest, request: PullRequest): boolean {
   if (row.target !== target) return false;
+  // What was dropped while the store was to keep less.
+  if (context.config.keepBlobs && context.metadata.blobs.lacksRefs(row.manifest)) return false;
   if (request.unpack !== false && !row.unpacked) return false;
   const isIndex = row.target !== row.manifest;
   if (isIndex && request.allPlatforms && !row.allPlatforms) return false;

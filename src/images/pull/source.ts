@@ -12,6 +12,8 @@ import { canonicalReference, type Reference } from '../../oci/reference.ts';
 import type { OperationOptions } from '../../progress.ts';
 
 export interface PullSource {
+  /** Whether what it offers can be had again another day: a registry's, not an archive's. */
+  readonly lasts: boolean;
   /** What the name stands for now, by the cheapest way there is. */
   resolve(options: OperationOptions): Promise<ResolvedManifest>;
   /** The bytes of what the name stands for (no descriptor) or of a manifest that it leads to. */
@@ -22,6 +24,7 @@ export interface PullSource {
 
 export function registrySource(client: RegistryClient, reference: Reference): PullSource {
   return {
+    lasts: true,
     resolve: (options) => client.resolve(reference, options),
     fetchManifest: (descriptor, options) => {
       const wanted = descriptor === undefined ? reference : canonicalReference(reference, descriptor.digest);
@@ -40,6 +43,7 @@ export interface ContentReader {
 /** `label` names the archive in rows and events: `oci:/tmp/layout`. */
 export function archiveSource(archive: ContentReader, root: Descriptor, label: string): PullSource {
   return {
+    lasts: false,
     resolve: async () => ({ descriptor: root, endpoint: label }),
     fetchManifest: async (descriptor = root) => {
       const bytes = await archive.readManifest(descriptor);
