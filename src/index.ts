@@ -24,6 +24,7 @@ export type { CommitResult, NewImageOptions } from './images/commit.ts';
 export type { Aspect, FileChange } from './images/compare-trees.ts';
 export type { Conversion } from './images/convert.ts';
 export type { DiskUsage, ImageUsage, SnapshotUsage } from './images/df.ts';
+export type { LayerRange } from './images/diff-images.ts';
 export type { SnapshotChange } from './images/diff-snapshot.ts';
 export type { FileDescription } from './images/file-description.ts';
 export type { FsckReport, Problem } from './images/fsck/fsck.ts';

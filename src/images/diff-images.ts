@@ -54,21 +54,30 @@ function crcsDiffer({ info: a }: Layered, { info: b }: Layered): boolean {
   return a.crc32 !== b.crc32;
 }
 
-/** What the layers `from` (exclusive) to `to` (inclusive), counted from 1, changed in one image. */
+/** Layers of one image, both ends included; the base is 0, as `layers` counts. */
+export interface LayerRange {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** What a range of an image's layers changes in what lies below them. */
 export function diffLayers(
   context: StoreContext,
   image: ImageRow,
-  range: { readonly from: number; readonly to: number },
+  { from, to }: LayerRange,
   options: DiffImagesOptions = {},
 ): Promise<FileChange[]> {
-  return diffImages(context, { image, layers: range.from }, { image, layers: range.to }, options);
+  if (from > to) throw new TslayerError('INVALID_ARGUMENT', `no layers: ${from} to ${to}`);
+  return diffImages(context, { image, layers: from }, { image, layers: to + 1 }, options);
 }
 
 async function layersOf(context: StoreContext, { image, layers: count }: DiffSide): Promise<readonly ImageLayer[]> {
   const { layers } = await readImage(context, image);
   if (count === undefined) return layers;
   if (!Number.isInteger(count) || count < 0 || count > layers.length) {
-    throw new TslayerError('INVALID_ARGUMENT', `${image.name} has ${layers.length} layers, not ${count}`);
+    throw new TslayerError('INVALID_ARGUMENT', `${image.name} has ${layers.length} layers, not ${count}`, {
+      hint: 'see tslayer layers',
+    });
   }
   return layers.slice(0, count);
 }

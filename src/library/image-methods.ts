@@ -1,6 +1,6 @@
 /** Images of the store: fetched, listed, looked into, named and removed. */
 import type { FileChange } from '../images/compare-trees.ts';
-import type { DiffImagesOptions } from '../images/diff-images.ts';
+import type { DiffImagesOptions, LayerRange } from '../images/diff-images.ts';
 import type { HistoryItem, ImageDetails } from '../images/inspect.ts';
 import type { LayersReport } from '../images/layers-report.ts';
 import type { ImageSummary } from '../images/list.ts';
@@ -117,5 +117,12 @@ export class ImageMethods {
     const { store, row: from } = await findRow(this.parts, before);
     const { row: to } = await findRow(this.parts, after);
     return diffImages(store, { image: from }, { image: to }, options);
+  }
+
+  /** What some of an image's layers change in those below them; numbers as `layers` tells them. */
+  async diffLayers(image: string, range: LayerRange, options: DiffImagesOptions = {}): Promise<FileChange[]> {
+    const { diffLayers } = await import('../images/diff-images.ts');
+    const { store, row } = await findRow(this.parts, image);
+    return diffLayers(store, row, range, options);
   }
 }

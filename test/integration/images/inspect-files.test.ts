@@ -145,7 +145,7 @@ for (const [driver, needs] of Object.entries(DRIVERS)) {
       );
       assert.deepEqual(changed.sort(), contents.map(([path]) => showBytes(path)).sort());
       // The one layer that the commit made.
-      const layer = await diffLayers(store, after, { from: 1, to: 2 }, { times: false });
+      const layer = await diffLayers(store, after, { from: 1, to: 1 }, { times: false });
       assert.ok(layer.some((change) => change.change === 'added' && change.after.path === 'etc/new'));
       assert.ok(layer.some((change) => change.change === 'deleted' && change.before.path === 'etc/apk'));
       assert.ok(layer.length < 60, `${layer.length} changes`);
