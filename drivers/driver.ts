@@ -69,6 +69,21 @@ export type Change =
    */
   | { readonly kind: 'opaque'; readonly path: Uint8Array };
 
+/** What is known of a layer that is to be verified. */
+export interface LayerToVerify {
+  readonly diffId: DiffID;
+  readonly tarSize: number;
+  /** Its dense files as they were unpacked, where that was noted: read while the driver verifies. */
+  readonly files?: Iterable<LayerFile> | undefined;
+}
+
+export interface LayerFile {
+  /** As in a TarEntry. */
+  readonly path: Uint8Array;
+  readonly size: number;
+  readonly crc32: number;
+}
+
 export interface StorageDriver {
   readonly name: string;
   /**
@@ -106,7 +121,7 @@ export interface StorageDriver {
    * Reads a layer and says what is wrong with it, in one line; undefined when it is as it was unpacked. Optional:
    * for drivers that can tell without the blob.
    */
-  verify?(id: LayerId, layer: { readonly diffId: DiffID; readonly tarSize: number }): Promise<string | undefined>;
+  verify?(id: LayerId, layer: LayerToVerify): Promise<string | undefined>;
   /**
    * Removes a layer or snapshot; one that is not there is no error. Its name is gone at once. What is mounted must
    * not come to harm: IN_USE, where it would.

@@ -26,11 +26,13 @@ import { Directories } from '../directories/directories.ts';
 import { noteImplied } from '../directories/implied.ts';
 import { looksWith, removeLooks, sweepLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
+import { verifyFiles } from '../directories/verify.ts';
 import type {
   Change,
   DriverModule,
   LayerApplication,
   LayerId,
+  LayerToVerify,
   MountRequest,
   Stack,
   StorageDriver,
@@ -135,6 +137,10 @@ export class AufsDriver implements StorageDriver {
     using below = parent.length === 0 ? undefined : openMounts(this.#mounts(undefined, parent, {}));
     const parentRoot = explicitRoot(this.#directories, parent, DIFF);
     yield* changesOf({ tree, spelling: aufsSpelling, parent: below?.fd, parentRoot });
+  }
+
+  async verify(id: LayerId, { files }: LayerToVerify): Promise<string | undefined> {
+    return files && verifyFiles(this.#directories.of(id, DIFF), files);
   }
 
   usage(id: LayerId): Promise<Usage> {

@@ -7,7 +7,6 @@ import { join } from 'node:path';
 import type { TarEntry } from '../../src/archive/entry.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { openMounts } from '../../src/mounts/open.ts';
-import type { DiffID } from '../../src/oci/digest.ts';
 import { changesOf } from '../changes/index.ts';
 import { overlaySpelling } from '../changes/overlay.ts';
 import { Directories } from '../directories/directories.ts';
@@ -17,6 +16,7 @@ import type {
   DriverSettings,
   LayerApplication,
   LayerId,
+  LayerToVerify,
   MountRequest,
   Stack,
   StackCaches,
@@ -83,7 +83,7 @@ class ErofsDriver implements StorageDriver {
     return readStored(this.#layers.require(id).path, entry);
   }
 
-  async verify(id: LayerId, layer: { readonly diffId: DiffID; readonly tarSize: number }): Promise<string | undefined> {
+  async verify(id: LayerId, layer: LayerToVerify): Promise<string | undefined> {
     const file = this.#layers.find(id);
     return file === undefined ? 'its file is gone' : verifyImage(file.path, layer);
   }

@@ -19,11 +19,13 @@ import { Directories } from '../directories/directories.ts';
 import { noteImplied } from '../directories/implied.ts';
 import { removeLooks, requireLooksUnused, sweepLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
+import { verifyFiles } from '../directories/verify.ts';
 import type {
   Change,
   DriverModule,
   LayerApplication,
   LayerId,
+  LayerToVerify,
   MountRequest,
   Stack,
   StorageDriver,
@@ -90,6 +92,10 @@ class OverlayDriver implements StorageDriver {
       parent: below?.fd,
       parentRoot: explicitRoot(this.#directories, parent, DIFF),
     });
+  }
+
+  async verify(id: LayerId, { files }: LayerToVerify): Promise<string | undefined> {
+    return files && verifyFiles(this.#directories.of(id, DIFF), files);
   }
 
   usage(id: LayerId): Promise<Usage> {

@@ -16,11 +16,13 @@ import { changesOf } from '../changes/index.ts';
 import { wholeTree } from '../changes/spelling.ts';
 import { Directories } from '../directories/directories.ts';
 import { dressRoot, openDirectory } from '../directories/root.ts';
+import { verifyFiles } from '../directories/verify.ts';
 import type {
   Change,
   DriverModule,
   LayerApplication,
   LayerId,
+  LayerToVerify,
   MountRequest,
   Stack,
   StorageDriver,
@@ -102,6 +104,11 @@ class VfsDriver implements StorageDriver {
     } finally {
       if (parent !== undefined) closeFd(parent);
     }
+  }
+
+  /** The layer's own files; copies of its parents' are not looked at. */
+  async verify(id: LayerId, { files }: LayerToVerify): Promise<string | undefined> {
+    return files && verifyFiles(this.#directories.of(id, TREE), files);
   }
 
   usage(id: LayerId): Promise<Usage> {

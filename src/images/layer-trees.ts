@@ -1,5 +1,5 @@
 /** The file trees of layers, each read once: from the index that was kept when it was unpacked, else from its blob. */
-import { readLayerIndex } from '../archive/layer-index/reader.ts';
+import { type LayerIndex, readLayerIndex } from '../archive/layer-index/reader.ts';
 import type { LayerSink } from '../archive/sink.ts';
 import { isTslayerError } from '../errors.ts';
 import type { OperationOptions } from '../progress.ts';
@@ -44,7 +44,7 @@ export class LayerTrees {
     const { row } = layer;
     if (!row?.indexed) return this.#fromBlob(layer);
     try {
-      return treeOfIndex(layerIndexPath(this.#context.paths, row.id));
+      return treeOfIndex(readLayerIndex(layerIndexPath(this.#context.paths, row.id)));
     } catch (error) {
       if (isTslayerError(error, 'NOT_FOUND') || isTslayerError(error, 'MALFORMED')) return this.#fromBlob(layer);
       throw error;
@@ -58,9 +58,9 @@ export class LayerTrees {
   }
 }
 
-function treeOfIndex(path: string): LayerTree {
+export function treeOfIndex(index: LayerIndex): LayerTree {
   const tree = new LayerTree();
-  for (const record of readLayerIndex(path)) {
+  for (const record of index) {
     if (record.kind === 'entry') tree.entry(record.entry, record.crc32);
     else if (record.kind === 'opaque') tree.opaque(record.path);
     else tree.whiteout(record.path);

@@ -99,6 +99,12 @@ export function isSameFile(fd: number, { ino, fileSystem }: StatAt): boolean {
   return stat.readBigUInt64LE(32) === ino && fileSystemOf() === fileSystem;
 }
 
+/** Whether an open file is a regular one of this size. */
+export function isSameSize(fd: number, size: number): boolean {
+  check(cStatx(fd, EMPTY, AT_EMPTY_PATH, STATX_BASIC_STATS, stat), 'statx');
+  return (stat.readUInt16LE(28) & 0o170000) === 0o100000 && number64(40) === size;
+}
+
 let [lastMajor, lastMinor, lastFileSystem] = [-1, -1, ''];
 
 /** A walk sees few file systems: its text is made once for all their files. */

@@ -7,6 +7,7 @@ import { throwIfAborted } from '../../errors.ts';
 import type { LayerRow } from '../../metadata/layers.ts';
 import type { StoreContext } from '../context.ts';
 import type { CheckOptions, Finding } from './finding.ts';
+import { layerFiles } from './layer-content.ts';
 import { restoreLayer } from './restore-layer.ts';
 
 export async function* checkLayers(context: StoreContext, options: CheckOptions): AsyncIterable<Finding> {
@@ -17,7 +18,7 @@ export async function* checkLayers(context: StoreContext, options: CheckOptions)
   for await (const id of driver.list()) present.add(id);
   for (const row of metadata.layers.list()) {
     throwIfAborted(options.signal);
-    const message = present.has(row.id) ? await damageOf(driver, row, options) : 'the layer is missing';
+    const message = present.has(row.id) ? await damageOf(context, driver, row, options) : 'the layer is missing';
     if (message === undefined || metadata.layers.get(row.key)?.id !== row.id) continue;
     yield { kind: 'layer', subject: row.key, message, repair: () => restoreLayer(context, row, options) };
   }
@@ -49,13 +50,19 @@ export async function* checkCaches(context: StoreContext, options: CheckOptions)
   }
 }
 
-async function damageOf(driver: StorageDriver, row: LayerRow, options: CheckOptions): Promise<string | undefined> {
+async function damageOf(
+  context: StoreContext,
+  driver: StorageDriver,
+  row: LayerRow,
+  options: CheckOptions,
+): Promise<string | undefined> {
   const { bytes, inodes } = await driver.usage(row.id);
   if (inodes !== row.inodes) return `it has ${inodes} inodes instead of ${row.inodes}`;
   // Blocks may be allocated otherwise later; a layer that lost half of them was cut.
   if (bytes < row.bytes / 2) return `it has ${bytes} bytes instead of ${row.bytes}`;
-  if (!options.deep) return undefined;
-  return await driver.verify?.(row.id, { diffId: row.diffId, tarSize: row.tarSize });
+  if (!options.deep || !driver.verify) return undefined;
+  const { diffId, tarSize } = row;
+  return await driver.verify(row.id, { diffId, tarSize, files: layerFiles(context, row) });
 }
 
 async function dropSnapshot({ metadata, snapshots }: StoreContext, key: string): Promise<string> {
