@@ -96,12 +96,21 @@ async function sendBody(
     if (answered || outgoing.destroyed) return;
     if (outgoing.write(chunk)) continue;
     watchdog.expect(timeouts.stallMs, 'no byte was taken');
-    await new Promise<void>((resolve) => {
-      for (const event of ['drain', 'response', 'close']) outgoing.once(event, () => resolve());
-    });
+    await firstOf(outgoing, ['drain', 'response', 'close']);
   }
   outgoing.end(() => {
     if (!answered) watchdog.expect(timeouts.responseMs, 'no answer');
+  });
+}
+
+/** Waits for the first of these events, and leaves no listener behind: a large body waits thousands of times. */
+function firstOf(emitter: ClientRequest, events: readonly string[]): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      for (const event of events) emitter.off(event, settle);
+      resolve();
+    };
+    for (const event of events) emitter.once(event, settle);
   });
 }
 
