@@ -6,6 +6,11 @@ export function size(bytes: number): string {
   return prettyBytes(bytes);
 }
 
+/** `1 layer`, `2 layers`. */
+export function count(number: number, thing: string): string {
+  return `${number} ${thing}${number === 1 ? '' : 's'}`;
+}
+
 export function speed(bytesPerSecond: number): string {
   return `${prettyBytes(bytesPerSecond)}/s`;
 }

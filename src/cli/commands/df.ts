@@ -3,7 +3,7 @@ import { TslayerError } from '../../errors.ts';
 import type { DiskUsage, ImageUsage, Tslayer } from '../../index.ts';
 import type { Cli } from '../cli.ts';
 import type { CliCommand } from '../command.ts';
-import { size } from '../format.ts';
+import { count, size } from '../format.ts';
 
 export const command: CliCommand = {
   privilege: () => 'useful',
@@ -35,7 +35,9 @@ async function showWhatIf(cli: Cli, tslayer: Tslayer, whatIf: string): Promise<v
   const removal = await tslayer.previewRmi(images);
   if (cli.json) return cli.output.document(removal);
   const { untagged, blobs, chains, freedBytes } = removal;
-  cli.output.line(`${size(freedBytes)} would be freed: ${blobs.length} blobs, ${chains.length} layers`);
+  cli.output.line(
+    `${size(freedBytes)} would be freed: ${count(blobs.length, 'blob')}, ${count(chains.length, 'layer')}`,
+  );
   cli.output.lines(untagged.map((name) => `untagged ${name}`));
 }
 
@@ -84,8 +86,8 @@ async function showTotals(cli: Cli, usage: DiskUsage): Promise<void> {
   await cli.output.table(
     ['', 'SIZE', 'INODES', ''],
     [
-      ['blobs', size(blobs.bytes), String(blobs.inodes), `${blobs.count} blobs`],
-      ['layers', size(layers.bytes), String(layers.inodes), `${layers.count} layers`],
+      ['blobs', size(blobs.bytes), String(blobs.inodes), count(blobs.count, 'blob')],
+      ['layers', size(layers.bytes), String(layers.inodes), count(layers.count, 'layer')],
       ['written', size(written.bytes), String(written.inodes), 'in mounts and containers'],
       ['overhead', size(overhead.bytes), String(overhead.inodes), 'database, reserve, directories, unfinished pulls'],
       ['total', size(total.bytes), String(total.inodes), `without sharing ${size(naiveBytes)}`],

@@ -1,6 +1,7 @@
 /** `fsck`: holds rows, disk, digests and mounts against each other, and puts right what can be. */
 import { TslayerError } from '../../errors.ts';
 import type { CliCommand } from '../command.ts';
+import { count } from '../format.ts';
 
 interface FsckFlags {
   readonly repair?: true;
@@ -26,13 +27,13 @@ export const command: CliCommand = {
       for (const { kind, subject, message, state, action } of report.problems) {
         cli.output.line(`${kind} ${subject}: ${message}${action === null ? '' : ` (${state}: ${action})`}`);
       }
-      cli.output.line(report.clean ? 'clean' : `${report.problems.length} problems`);
+      cli.output.line(report.clean ? 'clean' : count(report.problems.length, 'problem'));
     }
     if (report.clean) return;
     const left = report.problems.filter(({ state }) => state !== 'repaired').length;
     throw new TslayerError(
       'MALFORMED',
-      `the store has ${left} problems${repair ? ' that could not be repaired' : ''}`,
+      `the store has ${count(left, 'problem')}${repair ? ' that could not be repaired' : ''}`,
       {
         hint: repair ? undefined : 'fsck --repair puts right what can be',
       },

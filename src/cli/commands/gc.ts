@@ -35,6 +35,10 @@ export const command: CliCommand = {
         rows.map(({ verdict, kind, key, bytes, because }) => [verdict, kind, key, size(bytes), because]),
       );
     }
+    if (maxSize !== undefined && report.leftBytes > maxSize) {
+      const message = `more than ${size(maxSize)} are held by mounts, containers, pins and running pulls`;
+      cli.output.message(message, 'warn');
+    }
     const verb = dryRun ? 'would be freed' : 'freed';
     cli.output.message(`${size(report.freedBytes)} ${verb}, ${size(report.leftBytes)} stay`);
   },

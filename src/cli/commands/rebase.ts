@@ -1,5 +1,6 @@
 /** `rebase`: an image's own layers on another base, by their digests. */
 import type { CliCommand } from '../command.ts';
+import { count } from '../format.ts';
 import { type ConfigFlags, defineConfigFlags, defineNoUnpack, newImageOptions, tellImage } from './image-flags.ts';
 
 interface RebaseFlags extends ConfigFlags {
@@ -24,7 +25,7 @@ export const command: CliCommand = {
     const tslayer = await cli.open();
     const options = { ...newImageOptions(flags), onto, from };
     const result = await cli.working((operation) => tslayer.rebase(image, name, { ...options, ...operation }));
-    cli.output.message(`${result.replaced.layers} layers of ${result.replaced.base} replaced`);
+    cli.output.message(`${count(result.replaced.layers, 'layer')} of ${result.replaced.base} replaced`);
     tellImage(cli, result);
   },
 };
