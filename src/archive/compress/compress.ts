@@ -7,13 +7,14 @@ import type { Compression } from '../inflate/compression.ts';
 
 export interface CompressOptions {
   readonly compression: Compression;
-  /** gzip: 1 to 9, default 6. zstd: 1 to 19, default 3. */
+  /** gzip: 1 to 9, default 4. zstd: 1 to 19, default 3. */
   readonly level?: number | undefined;
   /** Blocks compressed at once. Default: the cores there are, at most four (the threads of Node's pool). */
   readonly parallel?: number;
 }
 
-const LEVELS = { gzip: { most: 9, usual: 6 }, zstd: { most: 19, usual: 3 } } as const;
+/** Deflate's sixth level takes twice as long as the fourth, for 3 % less. */
+const LEVELS = { gzip: { most: 9, usual: 4 }, zstd: { most: 19, usual: 3 } } as const;
 
 /** @param source its chunks are the compression's own */
 export async function* compress(

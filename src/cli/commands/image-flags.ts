@@ -28,7 +28,7 @@ export function defineConfigFlags(parser: Command): void {
 export function defineLayerFlags(parser: Command): void {
   parser
     .addOption(new Option('--compression <name>', 'of the new layer').choices(['gzip', 'zstd', 'none']))
-    .option('--level <number>', 'gzip 1 to 9, zstd 1 to 19', natural);
+    .option('--level <number>', 'gzip 1 to 9 (default: 4), zstd 1 to 19 (default: 3)', natural);
   defineConfigFlags(parser);
 }
 
