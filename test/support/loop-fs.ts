@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { isTslayerError } from '../../src/errors.ts';
 import { detachBelow, unmount } from '../../src/mounts/unmount.ts';
 import { kernelFs, missing, program, root } from './requires.ts';
 
@@ -52,12 +53,25 @@ function copyDisk(from: string, to: string): void {
   execFileSync('cp', ['--sparse=always', from, to]);
 }
 
+/** What was detached lets go of its files a moment later: the kernel ends such mounts in its own time. */
+function unmountWhenIdle(path: string): void {
+  for (let tries = 0; ; tries++) {
+    try {
+      unmount(path);
+      return;
+    } catch (error) {
+      if (tries === 50 || !isTslayerError(error, 'IN_USE')) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    }
+  }
+}
+
 function mounted(directory: string, image: string, path: string, type: LoopType, make: () => void): LoopFs {
   // mount(8) finds a free loop device, which goes with the mount.
   const attach = () => execFileSync('mount', ['-t', type, '-o', 'loop', image, path]);
   const detach = () => {
     detachBelow(path);
-    unmount(path);
+    unmountWhenIdle(path);
   };
   try {
     make();
