@@ -6,6 +6,7 @@ import type { ContainerRow } from '../metadata/containers.ts';
 import type { Mount } from '../mounts/mount.ts';
 import type { ImageConfig } from '../oci/config.ts';
 import type { OperationOptions } from '../progress.ts';
+import { sha256 } from '../sys/sha256.ts';
 import type { StoreContext } from './context.ts';
 import { findImage, shortName } from './find.ts';
 import { readImage } from './read-image.ts';
@@ -40,7 +41,7 @@ export async function prepareRootfs(
   const { metadata, snapshots } = context;
   const image = findImage(context, text);
   const chain = await ensureUnpacked(context, image, request);
-  const { config } = await readImage(context, image.manifest);
+  const { config } = await readImage(context, image.manifest, sha256);
   if (config === undefined) throw new TslayerError('UNSUPPORTED', `${shortName(image.name)} is no image that can run`);
   const key = snapshotKey(request.id);
   const row: ContainerRow = {
