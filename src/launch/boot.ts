@@ -26,9 +26,11 @@ import {
 import { ProcessGone } from '../sys/remote/calls.ts';
 import { RemoteProcess } from '../sys/remote/process.ts';
 import { STUB_SOCKET, stubProgram } from '../sys/remote/stub.ts';
+import { spawnProcess, type WaitStatus } from '../sys/spawn.ts';
 import { LaunchError } from './errors.ts';
 import type { StdioTarget } from './launcher.ts';
 import { signalProcess, startTimeOf } from './liveness.ts';
+import type { Child } from './supervise.ts';
 import { inNewUserNamespace, inPidNamespace, inUserNamespace, inUserNamespaceOf } from './user-namespace.ts';
 
 export type Stdio = readonly [StdioTarget, StdioTarget, StdioTarget];
@@ -69,7 +71,7 @@ export interface NamespaceFile {
 /** An init process: it waits to be told what to do, then is the program that it became. */
 export class InitProcess implements Disposable {
   /** The process itself, or what started it in its user namespace and ends with it. */
-  readonly child: ChildProcess;
+  readonly child: Child;
   readonly ended: Promise<Ended>;
   readonly #remote: RemoteProcess;
   #pid: number;
@@ -77,10 +79,10 @@ export class InitProcess implements Disposable {
   #done = false;
 
   /** @param socket to the process; closed when it has become a program, or is not wanted any more */
-  constructor(child: ChildProcess, pid: number, socket: number) {
+  constructor({ child, pid, ended }: Started, socket: number) {
     this.child = child;
     this.#pid = pid;
-    this.ended = endOf(child);
+    this.ended = ended;
     this.#remote = new RemoteProcess(socket);
   }
 
@@ -162,11 +164,10 @@ export function bootInit(request: BootRequest): InitProcess {
   const stub = executableInMemory('init', stubProgram());
   const [mine, theirs] = socketPair();
   try {
-    const child = insideNamespaces(request, () => spawnStub(request, stub, theirs));
-    // Reported again by the event, which nobody else listens to.
-    child.on('error', () => undefined);
-    if (child.pid === undefined) throw new TslayerError('FAILED', `cannot start ${child.spawnfile}`);
-    return new InitProcess(child, child.pid, mine);
+    return new InitProcess(
+      insideNamespaces(request, () => startStub(request, stub, theirs)),
+      mine,
+    );
   } catch (error) {
     closeSync(mine);
     throw error;
@@ -176,13 +177,46 @@ export function bootInit(request: BootRequest): InitProcess {
   }
 }
 
+interface Started {
+  readonly child: Child;
+  readonly pid: number;
+  readonly ended: Promise<Ended>;
+}
+
+const NAME = 'init';
+
 /** In a session of its own: keys of the caller's terminal reach it by the caller alone. */
-function spawnStub(request: BootRequest, stub: number, socket: number): ChildProcess {
+function startStub(request: BootRequest, stub: number, socket: number): Started {
   const wrapped = wrapperFor(request, [`/proc/self/fd/${STUB_FILE}`]);
+  const files = [...request.stdio.map((target, place) => (target === 'inherit' ? place : target)), socket];
+  if (wrapped === undefined && hasNoPipes(files)) return startDirectly(`/proc/self/fd/${stub}`, files);
   const options: SpawnOptions = { env: {}, detached: true };
   const [program = `/proc/self/fd/${stub}`, ...args] = wrapped ?? [];
-  if (wrapped === undefined) return spawn(program, { ...options, argv0: 'init', stdio: [...request.stdio, socket] });
-  return spawn(program, args, { ...options, stdio: [...request.stdio, socket, stub] });
+  const child =
+    wrapped === undefined
+      ? spawn(program, { ...options, argv0: NAME, stdio: [...request.stdio, socket] })
+      : spawn(program, args, { ...options, stdio: [...request.stdio, socket, stub] });
+  // Reported again by the event, which nobody else listens to.
+  child.on('error', () => undefined);
+  if (child.pid === undefined) throw new TslayerError('FAILED', `cannot start ${child.spawnfile}`);
+  return { child, pid: child.pid, ended: endOf(child) };
+}
+
+function hasNoPipes(files: readonly StdioTarget[]): files is (number | 'ignore')[] {
+  return files.every((file) => file === 'ignore' || typeof file === 'number');
+}
+
+function startDirectly(path: string, files: readonly (number | 'ignore')[]): Started {
+  const spawned = spawnProcess({ path, name: NAME, files });
+  const kill: Child['kill'] = (signal) => spawned.kill(typeof signal === 'number' ? signal : constants.signals[signal]);
+  const child = { stdin: null, stdout: null, stderr: null, kill };
+  return { child, pid: spawned.pid, ended: spawned.ended.then(endedOf) };
+}
+
+function endedOf({ exitCode, signal }: WaitStatus): Ended {
+  if (signal === undefined) return { exitCode: exitCode ?? 125 };
+  const name = Object.entries(constants.signals).find(([, number]) => number === signal)?.[0];
+  return { exitCode: 128 + signal, signal: name ?? String(signal) };
 }
 
 /** Where programs that start the stub find it. */

@@ -98,7 +98,7 @@ export class BuiltinCarrier implements Carrier {
   async bury(): Promise<{ oomKilled: boolean }> {
     const { init, spec, store } = this.#options;
     using _union = this.#union;
-    if (init.child.exitCode === null) init.child.kill('SIGKILL');
+    init.child.kill('SIGKILL');
     await init.ended;
     if (this.#holdsStages) releaseStages(store.stages, spec.id);
     const cgroups = this.#cgroups;

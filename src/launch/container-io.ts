@@ -1,5 +1,4 @@
 /** A watched container's input and output: pipes, or a terminal. Everything that comes is logged and passed on. */
-import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { constants } from 'node:os';
 import type { Readable, Writable } from 'node:stream';
@@ -8,7 +7,7 @@ import { ReadStream } from 'node:tty';
 import { hasErrno } from '../sys/libc.ts';
 import { setWindowSize, type WindowSize } from '../sys/pty.ts';
 import { type LogStream, LogWriter } from './log-file.ts';
-import type { Program } from './supervise.ts';
+import type { Child, Program } from './supervise.ts';
 
 const HANGUP_PATIENCE_MS = 2000;
 
@@ -25,7 +24,7 @@ export class ContainerIO {
     this.#log = new LogWriter(logPath);
   }
 
-  connectPipes({ stdin, stdout, stderr }: ChildProcess): void {
+  connectPipes({ stdin, stdout, stderr }: Child): void {
     this.#input = stdin;
     // Writing to a program that reads no more is no error of ours.
     stdin?.on('error', () => undefined);

@@ -1,5 +1,5 @@
 /** Runs one container from its spec to its end: what a foreground `run` and a watcher have in common. */
-import type { ChildProcess } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
 import type { FileLock } from '../sys/locks.ts';
 import type { Ended } from './boot.ts';
 import type { ContainerStore, StoredState } from './container-store.ts';
@@ -7,9 +7,19 @@ import type { ExitResult } from './launcher.ts';
 import { startTimeOf } from './liveness.ts';
 import type { ContainerSpec } from './spec.ts';
 
+/** A child of this process; Node's own, or one of `spawnProcess`. */
+export interface Child {
+  /** Present where stdio said `pipe`. */
+  readonly stdin: Writable | null;
+  readonly stdout: Readable | null;
+  readonly stderr: Readable | null;
+  /** False when it is gone. */
+  kill(signal: NodeJS.Signals | number): boolean;
+}
+
 /** The container's first process. */
 export interface Program {
-  readonly child: ChildProcess;
+  readonly child: Child;
   /** As the host sees it. */
   readonly pid: number;
   readonly startTime: number | undefined;
