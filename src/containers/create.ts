@@ -5,8 +5,11 @@
 import { dropRootfs, prepareRootfs } from '../images/container-rootfs.ts';
 import type { StoreContext } from '../images/context.ts';
 import { buildSpec, newContainerId } from '../launch/build-spec.ts';
+import { localHost } from '../launch/host.ts';
+import { formatRange, parseRange, takeRange } from '../launch/options/id-ranges.ts';
 import type { RunOptions } from '../launch/run-options.ts';
 import type { ContainerSpec } from '../launch/spec.ts';
+import type { ContainerRow } from '../metadata/containers.ts';
 import type { OperationOptions } from '../progress.ts';
 
 /** Labels of our own on a container's row. */
@@ -21,6 +24,9 @@ export interface CreateOptions extends OperationOptions {
   /** Program that a watcher starts after its end. */
   readonly onExit?: ((id: string) => readonly string[]) | undefined;
 }
+
+/** The host's ids that it has, of a user namespace of its own. */
+const RANGE_LABEL = 'tslayer.userns';
 
 /** Asks the driver for mounts with owners shifted, by a user namespace that there is not yet. */
 const NO_FD = -1;
@@ -40,7 +46,10 @@ export async function createContainer(
     // The launcher puts the namespace in, once it is made.
     ...(run.userns !== undefined && run.userns !== 'host' && { userNamespaceFd: NO_FD }),
   };
-  const rootfs = await prepareRootfs(context, image, { ...operation, id, name: run.name ?? id, labels, mounts });
+  const choose = (others: readonly ContainerRow[]) => rangeFor(run.userns, others);
+  const request = { ...operation, id, name: run.name ?? id, labels, choose, mounts };
+  const rootfs = await prepareRootfs(context, image, request);
+  const userns = rootfs.row.labels[RANGE_LABEL] ?? run.userns;
   try {
     const after = onExit?.(id);
     return buildSpec({
@@ -48,10 +57,18 @@ export async function createContainer(
       image: rootfs.image,
       config: rootfs.config,
       rootfs: rootfs.mounts,
-      options: after ? { ...run, onExit: after } : run,
+      options: { ...run, ...(userns !== undefined && { userns }), ...(after && { onExit: after }) },
     });
   } catch (error) {
     await dropRootfs(context, id);
     throw error;
   }
+}
+
+/** The range of `--userns`; of `auto`, one that no other container of the store has. */
+function rangeFor(userns: string | undefined, others: readonly ContainerRow[]): Readonly<Record<string, string>> {
+  if (userns === undefined) return {};
+  const taken = others.flatMap(({ labels }) => parseRange(labels[RANGE_LABEL] ?? '') ?? []);
+  const range = userns === 'auto' ? takeRange(localHost.automaticRanges(), taken) : parseRange(userns);
+  return range === undefined ? {} : { [RANGE_LABEL]: formatRange(range) };
 }

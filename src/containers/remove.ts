@@ -19,7 +19,7 @@ export async function removeContainer(
 ): Promise<void> {
   try {
     const { id } = await launcher.remove(name, options);
-    await dropRootfs(context, id);
+    await dropRootfs(context, id, context.metadata.containers.get(id)?.labels[REMOVE_LABEL] === undefined);
   } catch (error) {
     // A crash may have left the row, and some of the rest.
     const row = context.metadata.containers.byName(name) ?? context.metadata.containers.get(name);

@@ -17,6 +17,8 @@ export interface RootfsRequest extends OperationOptions {
   readonly id: string;
   readonly name: string;
   readonly labels?: Readonly<Record<string, string>> | undefined;
+  /** More labels, by those of all containers that there are: nobody else adds one meanwhile. */
+  readonly choose?: ((others: readonly ContainerRow[]) => Readonly<Record<string, string>>) | undefined;
   readonly mounts?: MountRequest | undefined;
 }
 
@@ -44,7 +46,7 @@ export async function prepareRootfs(
   const { config } = await readImage(context, image.manifest, sha256);
   if (config === undefined) throw new TslayerError('UNSUPPORTED', `${shortName(image.name)} is no image that can run`);
   const key = snapshotKey(request.id);
-  const row: ContainerRow = {
+  let row: ContainerRow = {
     id: request.id,
     name: request.name,
     snapshot: key,
@@ -56,6 +58,7 @@ export async function prepareRootfs(
     if (metadata.containers.byName(row.name)) {
       throw new TslayerError('ALREADY_EXISTS', `the container name ${row.name} is taken`);
     }
+    if (request.choose) row = { ...row, labels: { ...row.labels, ...request.choose(metadata.containers.list()) } };
     metadata.containers.put(row);
     metadata.images.touch(image.name, Date.now());
   };
@@ -67,12 +70,15 @@ export async function prepareRootfs(
   return { row, mounts, config, image: shortName(image.name) };
 }
 
-/** Forgets a container and drops what was written in it. Idempotent; nothing may be mounted of it any more. */
-export async function dropRootfs(context: StoreContext, id: string): Promise<void> {
+/**
+ * Forgets a container and drops what was written in it. Idempotent; nothing may be mounted of it any more.
+ * @param durable default true; an ephemeral one that comes back after a power loss goes with the next sweep
+ */
+export async function dropRootfs(context: StoreContext, id: string, durable: boolean = true): Promise<void> {
   const { metadata, snapshots } = context;
   const forget = () => void metadata.containers.delete(id);
-  if (metadata.snapshots.get(snapshotKey(id))) await snapshots.remove(snapshotKey(id), forget);
-  else metadata.transaction(forget, { durable: true });
+  if (metadata.snapshots.get(snapshotKey(id))) await snapshots.remove(snapshotKey(id), forget, durable);
+  else metadata.transaction(forget, { durable });
 }
 
 function snapshotKey(containerId: string): string {

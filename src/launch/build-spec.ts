@@ -66,8 +66,7 @@ export function buildSpec(input: SpecInput): ContainerSpec {
   const security = parseSecurityOptions(options.securityOpt ?? [], privileged);
   const namespaces = chooseNamespaces(options);
   const own = (type: NamespaceKind): NamespaceSpec | undefined => namespaces.find((each) => each.type === type);
-  // With either of them the host's, the name is too: what resolves there is the host's own.
-  const hostname = checkHostname(options.hostname, namespaces) ?? (own('uts') && own('network') ? id : host.hostname());
+  const hostname = checkHostname(options.hostname, namespaces) ?? hostnameFor(id, own('uts'), own('network'), host);
   const { devices, rules } = chooseDevices(options, host);
   const userNamespace = parseUserNamespace(options.userns, host);
   const files = generateFiles({
@@ -224,6 +223,17 @@ function chooseDevices(options: RunOptions, host: SpecHost): { devices: DeviceSp
     devices: [...DEFAULT_DEVICES, ...granted.map(({ device }) => device)],
     rules: [...DEFAULT_DEVICE_RULES, ...granted.map(({ rule }) => rule), ...rules],
   };
+}
+
+/** With UTS or network the host's, the name is too: what resolves there is the host's own. */
+function hostnameFor(
+  id: string,
+  uts: NamespaceSpec | undefined,
+  network: NamespaceSpec | undefined,
+  host: SpecHost,
+): string {
+  if (uts?.path !== undefined) return host.hostnameIn(uts.path);
+  return uts && network ? id : host.hostname();
 }
 
 function checkHostname(hostname: string | undefined, namespaces: readonly NamespaceSpec[]): string | undefined {

@@ -1,9 +1,11 @@
 /** What making a spec asks of the machine: files, devices, free id ranges. Tests give one of their own. */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { TslayerError } from '../errors.ts';
+import { asTslayerError, TslayerError } from '../errors.ts';
 import { majorOf, minorOf } from '../sys/files.ts';
 import { hasErrno } from '../sys/libc.ts';
+import { CLONE_NEWUTS, inNamespace } from '../sys/namespaces.ts';
+import { cannotJoin } from './init/namespaces.ts';
 import type { StatDevice } from './options/devices.ts';
 import type { IdOwner, SubordinateRange } from './options/security.ts';
 import type { DeviceSpec } from './spec.ts';
@@ -11,6 +13,8 @@ import { inUserNamespace } from './user-namespace.ts';
 
 export interface SpecHost extends IdOwner {
   readonly hostname: () => string;
+  /** The host name in the UTS namespace of a path. */
+  readonly hostnameIn: (path: string) => string;
   /** A file that the user named: NOT_FOUND when it is not there. */
   readonly readText: (path: string) => string;
   /** One of the host's own files; undefined when it has none. */
@@ -26,6 +30,7 @@ export interface SpecHost extends IdOwner {
 
 export const localHost: SpecHost = {
   hostname,
+  hostnameIn,
   readText: (path) => {
     try {
       return readFileSync(path, 'utf8');
@@ -42,13 +47,21 @@ export const localHost: SpecHost = {
   },
   statDevice,
   allDevices: () => [...devicesIn('/dev')],
-  automaticRange: () => subordinateRange(localHost),
+  automaticRanges: () => subordinateRanges(localHost),
   inUserNamespace,
   requireSource: (path) => {
     if (!existsSync(path)) throw new TslayerError('NOT_FOUND', `there is no ${path} on this machine to mount`);
   },
   lastGroup: () => lastId(readFileSync('/proc/self/gid_map', 'utf8')),
 };
+
+function hostnameIn(path: string): string {
+  try {
+    return inNamespace(path, CLONE_NEWUTS, hostname);
+  } catch (error) {
+    throw asTslayerError(error, cannotJoin('uts', path));
+  }
+}
 
 /** The end of the last range: user_namespaces(7). */
 function lastId(map: string): number {
@@ -95,14 +108,14 @@ function* devicesIn(directory: string): Generator<DeviceSpec> {
 
 /** Who may own the ranges that root hands out: podman's and docker's names for it, then root itself. */
 const RANGE_OWNERS = ['containers', 'dockremap', 'root'];
-/** Where nothing is configured: above what distributions give to users, below 2^31. */
-const FALLBACK_RANGE: SubordinateRange = { uid: 1_879_048_192, gid: 1_879_048_192, size: 65_536 };
+/** Where nothing is configured: from above what distributions and systemd give to anybody, up to 2^31. */
+const FALLBACK_RANGE: SubordinateRange = { uid: 0x7000_0000, gid: 0x7000_0000, size: 0x1000_0000 };
 
-function subordinateRange(host: SpecHost): SubordinateRange {
+function subordinateRanges(host: SpecHost): SubordinateRange {
   for (const owner of RANGE_OWNERS) {
     const uids = findRange(host.readHostFile('/etc/subuid'), owner);
     const gids = findRange(host.readHostFile('/etc/subgid'), owner);
-    if (uids && gids) return { uid: uids.first, gid: gids.first, size: Math.min(uids.count, gids.count, 65_536) };
+    if (uids && gids) return { uid: uids.first, gid: gids.first, size: Math.min(uids.count, gids.count) };
   }
   return FALLBACK_RANGE;
 }

@@ -107,8 +107,11 @@ export class DriverSnapshots implements SnapshotStore {
     return asInfo(row);
   }
 
-  /** @param alongside runs first in the transaction that deletes the row */
-  async remove(key: string, alongside?: () => void): Promise<void> {
+  /**
+   * @param alongside runs first in the transaction that deletes the row
+   * @param durable default true; false where a row that came back would name what nobody uses again
+   */
+  async remove(key: string, alongside?: () => void, durable: boolean = true): Promise<void> {
     const session = await this.#layers.session();
     const row = this.#metadata.transaction(
       () => {
@@ -119,7 +122,7 @@ export class DriverSnapshots implements SnapshotStore {
         if (found.id !== null) this.#metadata.garbage.put({ kind: 'snapshot', key: found.id, session });
         return found;
       },
-      { durable: true },
+      { durable },
     );
     if (row.id !== null) await this.#layers.discard('snapshot', row.id);
   }

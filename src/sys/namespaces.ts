@@ -1,4 +1,5 @@
 /** Namespaces and the calling thread's view of the file system: unshare(2), setns(2), chroot(2), pidfds. */
+import { closeSync, openSync } from 'node:fs';
 import { check, cstring, native, type PathLike, rawSyscall } from './libc.ts';
 
 export const CLONE_FS = 0x200;
@@ -10,6 +11,14 @@ export const CLONE_NEWIPC = 0x8000000;
 export const CLONE_NEWUSER = 0x10000000;
 export const CLONE_NEWPID = 0x20000000;
 export const CLONE_NEWNET = 0x40000000;
+
+/** In /proc/PID/ns: those that a thread can visit. */
+const FILES: Readonly<Record<number, string>> = {
+  [CLONE_NEWIPC]: 'ipc',
+  [CLONE_NEWUTS]: 'uts',
+  [CLONE_NEWNET]: 'net',
+  [CLONE_NEWCGROUP]: 'cgroup',
+};
 
 const cUnshare = native('int', 'unshare', ['int']);
 const cSetns = native('int', 'setns', ['int', 'int']);
@@ -28,6 +37,26 @@ export function unshare(flags: number): void {
 /** Moves the calling thread into namespaces: `fd` is a /proc/PID/ns file or a pidfd. */
 export function setns(fd: number, flags: number): void {
   check(cSetns(fd, flags), 'setns');
+}
+
+/** What `look` finds in the namespace of a file, of this kind (CLONE_NEW*). Synchronous: the thread is there meanwhile. */
+export function inNamespace<T>(path: string, flag: number, look: () => T): T {
+  const there = openSync(path, 'r');
+  try {
+    const own = openSync(`/proc/thread-self/ns/${FILES[flag]}`, 'r');
+    try {
+      setns(there, flag);
+      try {
+        return look();
+      } finally {
+        setns(own, flag);
+      }
+    } finally {
+      closeSync(own);
+    }
+  } finally {
+    closeSync(there);
+  }
 }
 
 /** chroot(2) of the calling thread; call `unshare(CLONE_FS)` first or the whole process follows. */

@@ -1,6 +1,7 @@
 /** `--security-opt` and `--userns`. */
 import { TslayerError } from '../../errors.ts';
 import type { IdRange, UserMapping } from '../spec.ts';
+import { parseRange, takeRange } from './id-ranges.ts';
 
 export interface SecurityOptions {
   /** `default`, `unconfined`, or the path of a profile. */
@@ -51,15 +52,16 @@ export interface SubordinateRange {
 
 /** Whose ids a user namespace is given. */
 export interface IdOwner {
-  readonly automaticRange: () => SubordinateRange;
+  /** All that `auto` may give; each container takes a part. */
+  readonly automaticRanges: () => SubordinateRange;
   /** The caller is root of a user namespace only, and has no ids but its own. */
   readonly inUserNamespace: () => boolean;
 }
 
-/** `auto` takes a range from the host; `UID:GID:COUNT` names one. Undefined: the caller's user namespace. */
+/** `auto` takes the first range of the host's; `UID:GID:COUNT` names one. Undefined: the caller's user namespace. */
 export function parseUserNamespace(
   text: string | undefined,
-  { automaticRange, inUserNamespace }: IdOwner,
+  { automaticRanges, inUserNamespace }: IdOwner,
 ): UserMapping | undefined {
   if (text === undefined || text === 'host') return undefined;
   if (inUserNamespace()) {
@@ -67,9 +69,8 @@ export function parseUserNamespace(
       hint: "leave it out: an ordinary user's containers are in a user namespace already",
     });
   }
-  const [, uid, gid, size] = /^(\d+):(\d+):(\d+)$/.exec(text) ?? [];
-  if (size !== undefined) return mapping({ uid: Number(uid), gid: Number(gid), size: Number(size) });
-  if (text === 'auto') return mapping(automaticRange());
+  const range = text === 'auto' ? takeRange(automaticRanges(), []) : parseRange(text);
+  if (range !== undefined) return mapping(range);
   throw new TslayerError('INVALID_ARGUMENT', `--userns ${JSON.stringify(text)}: write host, auto or UID:GID:COUNT`);
 }
 

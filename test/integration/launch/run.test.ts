@@ -47,6 +47,18 @@ describe('run', () => {
     }
   });
 
+  test('a UTS namespace that is joined gives its host name', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    const other = await kit.launcher.start(kit.spec({ command: ['sleep', '60'], hostname: 'theirs' }));
+    const uts = `ns:/proc/${other.state.pid}/ns/uts`;
+    const seen = await kit.sh('hostname; echo $HOSTNAME; cat /etc/hostname; grep -c theirs /etc/hosts', { uts });
+    assert.equal(seen, 'theirs\ntheirs\ntheirs\n1\n');
+    assert.notEqual(hostname(), 'theirs', 'we are back');
+    await kit.launcher.remove(other.id, { force: true });
+    const file = join(kit.rootfs, 'etc/passwd');
+    assert.throws(() => kit.spec({ uts: `ns:${file}` }), /cannot join the uts namespace/);
+  });
+
   test('the namespaces of another container can be joined by path', async (t) => {
     if (!requires(t, root, program('busybox'))) return;
     const other = await kit.launcher.start(kit.spec({ command: ['sleep', '60'] }));

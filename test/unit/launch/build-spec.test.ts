@@ -8,11 +8,12 @@ import type { RuntimeConfig } from '../../../src/oci/config.ts';
 
 const host: SpecHost = {
   hostname: () => 'host',
+  hostnameIn: (path) => `of ${path}`,
   readText: (path) => assert.fail(`reads ${path}`),
   readHostFile: () => undefined,
   statDevice: (path) => assert.fail(`looks at ${path}`),
   allDevices: () => [{ path: '/dev/kvm', type: 'c', major: 10, minor: 232, mode: 0o600, uid: 0, gid: 0 }],
-  automaticRange: () => ({ uid: 100_000, gid: 100_000, size: 65_536 }),
+  automaticRanges: () => ({ uid: 100_000, gid: 100_000, size: 65_536 }),
   inUserNamespace: () => false,
   requireSource: () => undefined,
   lastGroup: () => 2 ** 32 - 2,
@@ -94,6 +95,14 @@ describe('a container’s spec', () => {
     assert.equal(spec.hostname, 'host');
     assert.equal(spec.mounts.find(({ destination }) => destination === '/dev/shm')?.type, 'bind');
     assert.throws(() => build({ uts: 'host', hostname: 'mine' }), INVALID);
+  });
+
+  test('has the host name of the UTS namespace that it joins', () => {
+    const spec = build({ uts: 'ns:/run/uts' });
+    assert.equal(spec.hostname, 'of /run/uts');
+    assert.ok(spec.process.env.includes('HOSTNAME=of /run/uts'));
+    assert.equal(spec.files.hostname, 'of /run/uts\n');
+    assert.throws(() => build({ uts: 'ns:/run/uts', hostname: 'mine' }), INVALID);
   });
 
   test('turns docker’s limits into the specification’s', () => {

@@ -4,6 +4,7 @@ import { findRange } from '../../../src/launch/host.ts';
 import { parseDevice, parseDeviceRate, parseDeviceRule } from '../../../src/launch/options/devices.ts';
 import { mergeEnvironment } from '../../../src/launch/options/environment.ts';
 import { generateFiles } from '../../../src/launch/options/files.ts';
+import { formatRange, parseRange, RANGE_SIZE, takeRange } from '../../../src/launch/options/id-ranges.ts';
 import { parseNamespace } from '../../../src/launch/options/namespaces.ts';
 import { parseSecurityOptions, parseUserNamespace } from '../../../src/launch/options/security.ts';
 import { parseBytes, parseCpus } from '../../../src/launch/options/sizes.ts';
@@ -88,12 +89,12 @@ describe('run options', () => {
 
   test('a user namespace never maps root to root', () => {
     const owner = {
-      automaticRange: () => ({ uid: 100_000, gid: 200_000, size: 65_536 }),
+      automaticRanges: () => ({ uid: 100_000, gid: 200_000, size: 65_536 }),
       inUserNamespace: () => false,
     };
     assert.deepEqual(parseUserNamespace('auto', owner)?.gids, [{ containerID: 0, hostID: 200_000, size: 65_536 }]);
     assert.equal(
-      parseUserNamespace('host', { ...owner, automaticRange: () => assert.fail('no range is taken') }),
+      parseUserNamespace('host', { ...owner, automaticRanges: () => assert.fail('no range is taken') }),
       undefined,
     );
     assert.deepEqual(parseUserNamespace('1000:1001:10', owner)?.uids[0]?.hostID, 1000);
@@ -102,6 +103,26 @@ describe('run options', () => {
     }
     const user = { ...owner, inUserNamespace: () => true };
     assert.throws(() => parseUserNamespace('1000:1000:10', user), { code: 'UNSUPPORTED' });
+  });
+
+  test('automatic ranges are apart while there are enough ids', () => {
+    const all = { uid: 100_000, gid: 500_000, size: 3 * RANGE_SIZE + 10 };
+    const first = takeRange(all, []);
+    assert.deepEqual(first, { uid: 100_000, gid: 500_000, size: RANGE_SIZE });
+    const second = takeRange(all, [first]);
+    assert.deepEqual(second, { uid: 165_536, gid: 565_536, size: RANGE_SIZE });
+    // By hand, and across two of ours; and one whose user ids alone are in the way.
+    const across = { uid: 165_535, gid: 1_000_000, size: 2 };
+    assert.equal(takeRange(all, [across]).uid, 231_072);
+    const taken = [first, second, takeRange(all, [first, second])];
+    assert.throws(() => takeRange(all, taken), { code: 'LIMIT_EXCEEDED', message: /all 3 ranges/ });
+    assert.deepEqual(takeRange(all, [first, taken[2]!]), second, 'one that is free again');
+    // Enough for one: shared.
+    for (const size of [1000, RANGE_SIZE, 2 * RANGE_SIZE - 1]) {
+      const one = { uid: 1, gid: 1, size };
+      assert.deepEqual(takeRange(one, [takeRange(one, [])]), { ...one, size: Math.min(size, RANGE_SIZE) });
+    }
+    assert.deepEqual(parseRange(formatRange(second)), second);
   });
 
   test('subordinate ids are the user’s own line of the file', () => {
