@@ -4,7 +4,7 @@
  *   ROOT/containers/
  *     .lock               held while a container is added or removed: names are unique
  *     ID/config.json      the spec and the time of its making; never changes
- *     ID/state.json       replaced as a whole
+ *     ID/state.json       replaced as a whole; none before the program runs
  *     ID/lock             flock(2), held by whoever watches the container, for as long as it lives
  *     ID/rootfs           an empty directory, mounted on inside the container's mount namespace only
  *     ID/files/           hosts, hostname, resolv.conf
@@ -68,16 +68,16 @@ export class ContainerStore {
   }
 
   paths(id: string): ContainerPaths {
-    const base = join(this.directory, id);
+    const base = `${this.directory}/${id}`;
     return {
       base,
-      config: join(base, 'config.json'),
-      state: join(base, 'state.json'),
-      lock: join(base, 'lock'),
-      rootfs: join(base, 'rootfs'),
-      files: join(base, 'files'),
-      log: join(base, 'log'),
-      attach: join(base, 'attach'),
+      config: `${base}/config.json`,
+      state: `${base}/state.json`,
+      lock: `${base}/lock`,
+      rootfs: `${base}/rootfs`,
+      files: `${base}/files`,
+      log: `${base}/log`,
+      attach: `${base}/attach`,
     };
   }
 
@@ -108,7 +108,6 @@ export class ContainerStore {
     const held = tryLock(paths.lock);
     if (!held) throw new TslayerError('IN_USE', `the container ${spec.id} is being made by someone else`);
     try {
-      this.writeState(spec.id, { status: 'created' });
       // Last: without it, the directory is no container yet.
       const record: ContainerRecord = { createdAt: new Date().toISOString(), spec };
       replaceFile(paths.config, JSON.stringify(record), 0o600, durable);
