@@ -6,10 +6,8 @@ import { asTslayerError } from '../errors.ts';
 import { O_DIRECTORY, O_RDONLY, openDirectoryAt } from '../sys/at.ts';
 import { closeFd } from '../sys/libc.ts';
 import { MNT_DETACH, UMOUNT_NOFOLLOW, umount } from '../sys/mount-api.ts';
-import { openMount } from './detached.ts';
-import { kernelFeatures } from './kernel.ts';
 import type { Mount } from './mount.ts';
-import { type PerformOptions, performMounts } from './perform.ts';
+import { openDetachedMounts, type PerformOptions, performMounts } from './perform.ts';
 
 /** The root directory of mounts that are gone when it is disposed. */
 export interface OpenedMounts extends Disposable {
@@ -18,29 +16,23 @@ export interface OpenedMounts extends Disposable {
 
 /** @throws TslayerError as performMounts. */
 export function openMounts(mounts: readonly Mount[], options: PerformOptions = {}): OpenedMounts {
-  const [only] = mounts;
-  const kernel = { ...kernelFeatures(), ...options.kernel };
-  const byDescriptor = kernel.mountApi && (only?.type !== 'overlay' || kernel.lowerdirAdd);
-  if (mounts.length === 1 && only !== undefined && only.type !== 'aufs' && byDescriptor) return openSingle(only);
-  return openAttached(mounts, options);
-}
-
-function openSingle(mount: Mount): OpenedMounts {
+  const mountFd = openDetachedMounts(mounts, options);
+  if (mountFd === undefined) return openAttached(mounts, options);
   try {
-    const mountFd = openMount(mount);
-    try {
-      // The mount's own descriptor cannot be read from, as O_PATH cannot; this one keeps the mount alive.
-      const fd = openDirectoryAt(mountFd, '.');
-      return { fd, [Symbol.dispose]: () => closeFd(fd) };
-    } finally {
-      closeFd(mountFd);
-    }
+    // The mount's own descriptor cannot be read from, as O_PATH cannot; this one keeps the mount alive.
+    const fd = openDirectoryAt(mountFd, '.');
+    return { fd, [Symbol.dispose]: () => closeFd(fd) };
   } catch (error) {
-    throw asTslayerError(error, `cannot mount ${mount.type}`);
+    throw asTslayerError(error, `cannot read the mounted ${mounts.at(-1)?.type}`);
+  } finally {
+    closeFd(mountFd);
   }
 }
 
-/** Attached for as long as it takes to open its root: the kernel keeps a detached mount while a file in it is open. */
+/**
+ * On older kernels, attached for as long as it takes to open its root: the kernel keeps a detached mount while a file in
+ * it is open.
+ */
 function openAttached(mounts: readonly Mount[], options: PerformOptions): OpenedMounts {
   const directory = mkdtempSync(join(options.scratch ?? tmpdir(), 'tslayer-view-'));
   try {

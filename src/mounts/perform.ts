@@ -49,7 +49,7 @@ export function openDetachedMounts(mounts: readonly Mount[], options: PerformOpt
   const kernel = { ...kernelFeatures(), ...options.kernel };
   const single = mounts.every((mount) => (mount.stage === undefined) === (mount === last));
   if (last === undefined || !single || !byDescriptor(kernel, last)) return undefined;
-  return tryBoth(mounts, 'a container', options, (features) => openOver(features, mounts, options));
+  return tryBoth(mounts, undefined, options, (features) => openOver(features, mounts, options));
 }
 
 function openOver(kernel: KernelFeatures, mounts: readonly Mount[], options: PerformOptions): number {
@@ -64,7 +64,7 @@ function openOver(kernel: KernelFeatures, mounts: readonly Mount[], options: Per
 /** With what the kernel is believed to take; and again when it shows that it does not. */
 function tryBoth<T>(
   mounts: readonly Mount[],
-  target: string,
+  target: string | undefined,
   options: PerformOptions,
   make: (kernel: KernelFeatures) => T,
 ): T {
@@ -134,9 +134,9 @@ function byDescriptor(kernel: KernelFeatures, mount: Mount): boolean {
   return mount.type === 'overlay' ? kernel.lowerdirAdd : kernel.mountApi;
 }
 
-function describe(error: unknown, mounts: readonly Mount[], target: string): TslayerError {
+function describe(error: unknown, mounts: readonly Mount[], target: string | undefined): TslayerError {
   const type = mounts.at(-1)?.type ?? 'nothing';
-  const doing = `cannot mount ${type} at ${target}`;
+  const doing = `cannot mount ${type}${target === undefined ? '' : ` at ${target}`}`;
   if (hasErrno(error, 'EPERM') && process.getuid?.() !== 0) {
     return new TslayerError('DENIED', `${doing}: this needs root`, { hint: 'run it with sudo', cause: error });
   }
