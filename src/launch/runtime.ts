@@ -13,6 +13,7 @@ import { unmount } from '../mounts/unmount.ts';
 import { type Ended, endOf, type Stdio } from './boot.ts';
 import { writeConfig } from './bundle.ts';
 import { ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
+import { makeCgroups } from './cgroups/create.ts';
 import type { ContainerPaths } from './container-store.ts';
 import { LaunchError, type LaunchStatus } from './errors.ts';
 import { signalProcess, startTimeOf } from './liveness.ts';
@@ -54,6 +55,7 @@ export class RuntimeCarrier implements Carrier {
     mkdirSync(this.#bundle, { mode: 0o700 });
     performMounts(spec.rootfs.mounts, paths.rootfs, { scratch: paths.files });
     writeConfig(spec, this.#bundle, paths);
+    makeCgroups(cgroupPath(spec));
     const files = { pid: join(this.#bundle, 'pid'), log: join(this.#bundle, 'runtime.log') };
     const words = ['--log', files.log, '--log-format', 'json', 'run', ...KEEP[runtime], '--bundle', this.#bundle];
     const child = spawn(this.#program, [...this.#state, ...words, '--pid-file', files.pid, spec.id], {

@@ -26,10 +26,7 @@ export async function createCgroups(
 ): Promise<ContainerCgroups> {
   const places: Place[] = [];
   try {
-    for (const hierarchy of wantedHierarchies(hierarchies)) {
-      const directory = join(hierarchy.mountpoint, path);
-      if (makeCgroup(hierarchy, directory)) places.push({ hierarchy, directory });
-    }
+    makeCgroups(path, hierarchies, places);
     const { devices, ...limits } = resources;
     setLimits(places, limits);
     setDeviceRules(places, devices);
@@ -37,6 +34,21 @@ export async function createCgroups(
   } catch (error) {
     await new ContainerCgroups(places).remove();
     throw error;
+  }
+}
+
+/**
+ * Cgroups without limits, for a runtime that finds its own there: their common parent stays, whoever else ends.
+ * @param places takes those that were made
+ */
+export function makeCgroups(
+  path: string,
+  hierarchies: readonly Hierarchy[] = findHierarchies(),
+  places: Place[] = [],
+): void {
+  for (const hierarchy of wantedHierarchies(hierarchies)) {
+    const directory = join(hierarchy.mountpoint, path);
+    if (makeCgroup(hierarchy, directory)) places.push({ hierarchy, directory });
   }
 }
 

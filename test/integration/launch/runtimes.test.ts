@@ -1,9 +1,11 @@
 /** The OCI way: the same settings give the same container under other runtimes. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, rmdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { findHierarchies } from '../../../src/launch/cgroups/hierarchies.ts';
 import { exitStatusOf, type RunOptions, writeBundle } from '../../../src/launch/index.ts';
 import { performMounts } from '../../../src/mounts/perform.ts';
 import { unmount } from '../../../src/mounts/unmount.ts';
@@ -86,6 +88,22 @@ describe('other runtimes', () => {
     assert.deepEqual([ran.stdout, ran.stderr, ran.exitCode], ['in', 'err\n', 42]);
     const missing: unknown = await kit.run({ runtime: 'runc', command: ['nope'] }).catch((error: unknown) => error);
     assert.equal(exitStatusOf(missing), 127);
+    assert.deepEqual(kit.leftovers(), []);
+  });
+
+  test('runc: starts while the last container of our own ends, and takes the common parent away', async (t) => {
+    if (!requires(t, root, program('busybox'), program('runc'))) return;
+    // Under a name of the test's own, or it would disturb others.
+    const cgroupParent = `/tslayer-test-${process.pid}`;
+    const parents = findHierarchies().map(({ mountpoint }) => join(mountpoint, cgroupParent));
+    const remover = spawn('sh', ['-c', 'while :; do rmdir "$@"; sleep 0; done', 'sh', ...parents], { stdio: 'ignore' });
+    try {
+      for (let i = 0; i < 15; i++) await kit.sh('true', { runtime: 'runc', cgroupParent });
+    } finally {
+      remover.kill('SIGKILL');
+      await once(remover, 'close');
+      for (const parent of parents.filter((path) => existsSync(path))) rmdirSync(parent);
+    }
     assert.deepEqual(kit.leftovers(), []);
   });
 
