@@ -1,4 +1,4 @@
-#!/usr/bin/env sh
+#!/bin/sh
 ':' //; exec node --min-semi-space-size=16 -- "$0" "$@"
 /**
  * The executable. The line above is a shell's and, to JavaScript, a string and a comment: without the `--`, which a
