@@ -1,10 +1,11 @@
-#!/bin/sh
+#!/usr/bin/env sh
 ':' //; exec node --min-semi-space-size=16 -- "$0" "$@"
 /**
  * The executable. The line above is a shell's and, to JavaScript, a string and a comment: without the `--`, which a
  * portable `#!` cannot carry, Node would take `run --env-file FILE` for its own, and NODE_OPTIONS from that file, which
  * are meant for a container. And with room for young objects from the beginning, a short command ends before V8 has
- * collected any.
+ * collected any. The shell is found by env(1), one program more to start, because npm's tools (publint) take a file that
+ * does not begin so for none to execute.
  *
  * Kept to syntax that Node 12 parses, so that an old Node gets a sentence instead of a SyntaxError;
  * everything else is behind one import. `--version` is answered here, before anything is loaded. CommonJS, because
