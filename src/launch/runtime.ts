@@ -12,7 +12,7 @@ import { performMounts } from '../mounts/perform.ts';
 import { unmount } from '../mounts/unmount.ts';
 import { type Ended, endOf, type Stdio } from './boot.ts';
 import { writeConfig } from './bundle.ts';
-import { ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
+import { ContainerCgroups, cgroupPath, removeDefaultParents } from './cgroups/cgroups.ts';
 import { makeCgroups } from './cgroups/create.ts';
 import type { ContainerPaths } from './container-store.ts';
 import { LaunchError, type LaunchStatus } from './errors.ts';
@@ -89,6 +89,8 @@ export class RuntimeCarrier implements Carrier {
     });
     await endOf(remover);
     await cgroups.remove();
+    // One that failed to start has taken its own away.
+    removeDefaultParents(cgroupPath(spec));
     releaseRootfs(paths);
     return { oomKilled };
   }

@@ -113,6 +113,11 @@ function isSettled({ hierarchy, directory }: Place, frozen: boolean): boolean {
   return readCgroup(directory, 'freezer.state') === (frozen ? 'FROZEN' : 'THAWED');
 }
 
+/** For a container whose cgroups somebody else has removed already, and not their parents. */
+export function removeDefaultParents(path: string): void {
+  for (const hierarchy of findHierarchies()) removeDefaultParent(hierarchy, dirname(join(hierarchy.mountpoint, path)));
+}
+
 /** The default parent goes with its last container; one that the user named is the user's. */
 function removeDefaultParent(hierarchy: Hierarchy, parent: string): void {
   if (parent !== join(hierarchy.mountpoint, 'tslayer')) return;
