@@ -123,10 +123,19 @@ export function punchHole(fd: number, offset: number, length: number): void {
   check(cFallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, length), 'fallocate');
 }
 
+/**
+ * How often openat2(2) is asked again when it says EAGAIN: somebody renamed or mounted something, anywhere, while it
+ * went up by a `..`, so that it cannot tell whether that led out.
+ */
+export const OPENAT2_TRIES = 200;
+
 /** openat2(2): `resolve` is RESOLVE_*; the kernel does the confinement. */
 export function openat2(dirFd: number, path: PathLike, flags: number, resolve: number, mode: number = 0): number {
-  const how = new BigUint64Array([BigInt(flags), BigInt(mode), BigInt(resolve)]);
-  return check(sysOpenat2(dirFd, cstring(path), new Uint8Array(how.buffer), 24), 'openat2', path);
+  const how = new Uint8Array(new BigUint64Array([BigInt(flags), BigInt(mode), BigInt(resolve)]).buffer);
+  for (let tries = 1; ; tries++) {
+    const fd = sysOpenat2(dirFd, cstring(path), how, how.length);
+    if (fd !== -1 || lastErrno() !== errnos.EAGAIN || tries === OPENAT2_TRIES) return check(fd, 'openat2', path);
+  }
 }
 
 /** Swaps two names at once. */

@@ -1,7 +1,7 @@
 /** Files and directories as another process sees them. */
 
-import { S_IFMT } from '../files.ts';
-import { hasErrno } from '../libc.ts';
+import { OPENAT2_TRIES, S_IFMT } from '../files.ts';
+import { errnos, hasErrno, SystemCallError } from '../libc.ts';
 import { AT_EMPTY_PATH, AT_FDCWD } from '../mount-api.ts';
 import { RemoteCalls } from './calls.ts';
 import { type Argument, type Call, Output } from './messages.ts';
@@ -41,7 +41,13 @@ export class RemoteFiles extends RemoteCalls {
 
   /** openat2(2), close-on-exec: `resolve` is RESOLVE_*. */
   openat2(directory: number, path: string, flags: number, resolve: number): number {
-    return this.call('openat2', [directory, path, openHow(flags, resolve), OPEN_HOW_BYTES], path);
+    for (let tries = 1; ; tries++) {
+      const [fd = -errnos.EIO] = this.tryOpenat2(directory, [path], flags, resolve);
+      if (fd >= 0) return fd;
+      if (fd !== -errnos.EAGAIN || tries === OPENAT2_TRIES) {
+        throw new SystemCallError('openat2', -fd, JSON.stringify(path));
+      }
+    }
   }
 
   /** Several at once: descriptors, or negative errnos. */
