@@ -18,6 +18,8 @@ let registry: LayoutRegistry;
 let directory: TempDir;
 let image: string;
 let other: string;
+/** What both are made of. */
+let base: string;
 /** An archive of `image`, and a tar of a system. */
 let archive: string;
 let system: string;
@@ -25,11 +27,13 @@ let system: string;
 before(async () => {
   directory = tempDir('power-loss');
   registry = await layoutRegistry();
-  const base = { 'etc/motd': 'hello'.repeat(1000) };
-  const first = await addImage(registry.content, [base, { one: '1'.repeat(50_000) }]);
-  const second = await addImage(registry.content, [base, { two: '2' }]);
-  registry.publish({ 'app:1': first.root, 'app:2': second.root });
-  [image, other, archive] = [`${registry.host}/app:1`, `${registry.host}/app:2`, `${directory.path}/app.tar`];
+  const bottom = { 'etc/motd': 'hello'.repeat(1000) };
+  const first = await addImage(registry.content, [bottom, { one: '1'.repeat(50_000) }]);
+  const second = await addImage(registry.content, [bottom, { two: '2' }]);
+  const third = await addImage(registry.content, [bottom]);
+  registry.publish({ 'app:1': first.root, 'app:2': second.root, 'base:1': third.root });
+  [image, other, base] = [`${registry.host}/app:1`, `${registry.host}/app:2`, `${registry.host}/base:1`];
+  archive = `${directory.path}/app.tar`;
   const steps: Step[] = [
     ['pull', image],
     ['save', image, 'oci-archive', archive],
@@ -106,6 +110,18 @@ powerScenes('power loss while images come and go', [
     steps: () => [['squash', image, 'made:1']],
     reported: (store) => hasImage(store, 'made:1'),
   },
+  {
+    command: 'build',
+    before: BOTH,
+    steps: () => [['build', 'made:1']],
+    reported: (store) => hasImage(store, 'made:1'),
+  },
+  {
+    command: 'rebase',
+    before: () => [...BOTH(), ['pull', base]],
+    steps: () => [['rebase', image, other, 'made:1']],
+    reported: (store) => hasImage(store, 'made:1'),
+  },
 ]);
 
 powerScenes('power loss while the store is used and kept in order', [
@@ -132,6 +148,16 @@ powerScenes('power loss while the store is used and kept in order', [
     steps: () => [['pin', image, 'kept']],
     done: 'ALREADY_EXISTS',
     reported: (store) => assert.equal(listPins(store).length, 1),
+  },
+  {
+    command: 'unpin',
+    before: () => [
+      ['pull', image],
+      ['pin', image, 'kept'],
+    ],
+    steps: () => [['unpin', 'kept']],
+    done: 'NOT_FOUND',
+    reported: (store) => assert.equal(listPins(store).length, 0),
   },
   {
     command: 'gc',
