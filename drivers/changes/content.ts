@@ -2,9 +2,9 @@
 import { readSync } from 'node:fs';
 import type { Segment } from '../../src/archive/entry.ts';
 import { TslayerError } from '../../src/errors.ts';
-import { isSameFile, O_NOATIME, O_NONBLOCK, O_RDONLY, openAt, type StatAt } from '../../src/sys/at.ts';
+import { isSameFile, openQuietly, type StatAt } from '../../src/sys/at.ts';
 import { seekData, seekHole } from '../../src/sys/files.ts';
-import { closeFd, hasErrno } from '../../src/sys/libc.ts';
+import { closeFd } from '../../src/sys/libc.ts';
 import type { Located } from './metadata.ts';
 
 const CHUNK = 256 * 1024;
@@ -17,15 +17,6 @@ function openFile({ parentFd, name, stat }: Located): number {
   throw new TslayerError('FAILED', `${JSON.stringify(name.toString())} was replaced while it was read`, {
     hint: 'pause the container, then try again',
   });
-}
-
-function openQuietly(parentFd: number, name: Buffer): number {
-  try {
-    return openAt(parentFd, name, O_RDONLY | O_NONBLOCK | O_NOATIME);
-  } catch (error) {
-    if (!hasErrno(error, 'EPERM')) throw error;
-    return openAt(parentFd, name, O_RDONLY | O_NONBLOCK);
-  }
 }
 
 /** The stretches that hold data, where the file has holes; undefined for a dense one. */

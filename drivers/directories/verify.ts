@@ -1,7 +1,7 @@
 /** Layers that are kept as files: whether those are as the layer's index says. */
 import { readSync } from 'node:fs';
 import { crc32 } from 'node:zlib';
-import { isSameSize, O_NOATIME, O_NONBLOCK, O_RDONLY, openAt } from '../../src/sys/at.ts';
+import { isSameSize, openQuietly } from '../../src/sys/at.ts';
 import { closeFd, hasErrno } from '../../src/sys/libc.ts';
 import type { LayerFile } from '../driver.ts';
 import { openParent } from '../tree/open-parent.ts';
@@ -48,14 +48,5 @@ function* damageOf(rootFd: number, file: LayerFile, buffer: Buffer): Generator<u
     return sum === file.crc32 ? undefined : 'has other bytes';
   } finally {
     closeFd(fd);
-  }
-}
-
-function openQuietly(parentFd: number, name: Buffer): number {
-  try {
-    return openAt(parentFd, name, O_RDONLY | O_NONBLOCK | O_NOATIME);
-  } catch (error) {
-    if (!hasErrno(error, 'EPERM')) throw error;
-    return openAt(parentFd, name, O_RDONLY | O_NONBLOCK);
   }
 }

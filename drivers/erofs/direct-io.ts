@@ -1,7 +1,7 @@
 /**
  * Whether layers can be mounted with `directio`, where that is asked for. Without it every byte read is cached twice, in
- * the image's file and in the mounted file. It needs a kernel that knows the option (6.13, and 6.12's later releases) and a store whose file
- * system reads 512-byte pieces directly: on a disk with 4096-byte sectors such reads would fail.
+ * the image's file and in the mounted file. It needs a kernel that knows the option (6.13, and 6.12's later releases) and
+ * a store whose file system reads 512-byte pieces directly: on a disk with 4096-byte sectors such reads would fail.
  */
 import { closeSync, openSync } from 'node:fs';
 import { directIoAlignment } from '../../src/sys/direct-io.ts';

@@ -5,7 +5,7 @@
  *
  * Names are single components. Nothing here follows a final symbolic link.
  */
-import { check, cstring, errnos, lastErrno, native, type PathLike, rawSyscall } from './libc.ts';
+import { check, cstring, errnos, hasErrno, lastErrno, native, type PathLike, rawSyscall } from './libc.ts';
 
 const cOpenat = native('int', 'openat', ['int', 'path', 'int', 'uint']);
 const cStatx = native('int', 'statx', ['int', 'path', 'int', 'uint', 'bytes']);
@@ -247,4 +247,14 @@ function pack(seconds: number, nanoseconds: number): Buffer {
     times.writeBigInt64LE(BigInt(nanoseconds), offset + 8);
   }
   return times;
+}
+
+/** Opens a file to be read without a trace: only its owner and root may leave its access time as it is. */
+export function openQuietly(parentFd: number, name: PathLike): number {
+  try {
+    return openAt(parentFd, name, O_RDONLY | O_NONBLOCK | O_NOATIME);
+  } catch (error) {
+    if (!hasErrno(error, 'EPERM')) throw error;
+    return openAt(parentFd, name, O_RDONLY | O_NONBLOCK);
+  }
 }
