@@ -50,9 +50,29 @@ export interface UploadSource {
   open(offset: number): AsyncIterable<Uint8Array>;
 }
 
+/** An upload that was begun and did not come to its end. */
+export interface UnfinishedUpload {
+  /** Root of the API that it was begun at: `https://ghcr.io/v2`. */
+  readonly endpoint: string;
+  /** Where it goes on. The address may carry a token: whoever keeps it keeps it as a credential. */
+  readonly location: string;
+}
+
+/** Where one blob's upload to one repository is remembered, so that another process can go on with it. */
+export interface UploadMemory {
+  /** What an earlier process left, unless somebody is at it. */
+  recall(): UnfinishedUpload | undefined;
+  /** Before the first byte is sent, and whenever the address changes. */
+  keep(upload: UnfinishedUpload): void;
+  /** It is over: the blob is there, or the upload is not. */
+  forget(): void;
+}
+
 export interface PushBlobOptions extends OperationOptions {
   /** Repositories of the same registry that may have the blob: tried with a cross-repository mount. */
   readonly mountFrom?: readonly string[];
+  /** For a blob that is too large to send twice. Default: an upload is gone on with by this call only. */
+  readonly memory?: UploadMemory | undefined;
 }
 
 export type PushOutcome = 'exists' | 'mounted' | 'uploaded';

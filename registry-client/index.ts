@@ -20,6 +20,8 @@ export type {
   RegistryClient,
   Repository,
   ResolvedManifest,
+  UnfinishedUpload,
+  UploadMemory,
   UploadSource,
 } from './client.ts';
 export { RegistryError } from './errors.ts';

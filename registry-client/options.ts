@@ -78,6 +78,8 @@ export interface Limits {
   readonly monolithicBytes: number;
   /** Largest request of a push; 0 sends a blob's remaining bytes at once. */
   readonly uploadChunkBytes: number;
+  /** The same, once an upload broke and nothing of it had arrived: something on the way holds requests back. */
+  readonly brokenUploadChunkBytes: number;
 }
 
 export interface Settings {
@@ -116,6 +118,7 @@ export const DEFAULT_LIMITS: Limits = {
   rangesPerBlob: 4,
   monolithicBytes: MIB,
   uploadChunkBytes: 0,
+  brokenUploadChunkBytes: 32 * MIB,
 };
 
 export function settingsOf(options: RegistryClientOptions): Settings {

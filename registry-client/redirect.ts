@@ -35,16 +35,22 @@ export function redirectTarget(
 export function checkedLocation(response: HttpResponse, location: string, what: string): URL {
   const from = response.url;
   const target = URL.parse(location, from.href);
-  if (!target || !/^https?:$/.test(target.protocol))
-    throw refused(response, `${what}: ${from.origin} gives a malformed address`);
-  if (from.protocol === 'https:' && target.protocol === 'http:') {
-    throw refused(response, `${what}: ${from.origin} leads to ${printableUrl(target)}, which is not encrypted`);
-  }
-  if (target.username !== '' || target.password !== '') {
-    throw refused(response, `${what}: ${from.origin} gives an address with credentials in it`);
-  }
+  const problem = target ? locationProblem(target, from) : MALFORMED;
+  if (!target || problem !== undefined) throw refused(response, `${what}: ${from.origin} ${problem}`);
   target.hash = '';
   return target;
+}
+
+const MALFORMED = 'gives a malformed address';
+
+/** Why nobody may be sent to `target` by `from`. */
+export function locationProblem(target: URL, from: URL): string | undefined {
+  if (!/^https?:$/.test(target.protocol)) return MALFORMED;
+  if (from.protocol === 'https:' && target.protocol === 'http:') {
+    return `leads to ${printableUrl(target)}, which is not encrypted`;
+  }
+  if (target.username !== '' || target.password !== '') return 'gives an address with credentials in it';
+  return undefined;
 }
 
 function refused(response: HttpResponse, message: string): RegistryError {

@@ -1,72 +1,94 @@
 /**
  * One blob on its way into a registry. Distribution Specification, "Pushing blobs": what is there is not sent, what is
- * elsewhere in the registry is mounted, a small blob goes in one request, a large one in chunks that can be resumed.
+ * elsewhere in the registry is mounted, a small blob goes in one request, a large one in one that can be resumed, by this
+ * process or, where somebody remembers it, by another.
  */
 import type { Descriptor } from '../../src/oci/descriptor.ts';
 import { nameOf } from '../../src/oci/reference.ts';
-import type { PushOutcome, Repository, UploadSource } from '../client.ts';
+import type { PushOutcome, Repository, UploadMemory, UploadSource } from '../client.ts';
 import type { Endpoint } from '../endpoint.ts';
 import { RegistryError } from '../errors.ts';
-import { checkedLocation } from '../redirect.ts';
 import type { Ask, Effort, Requester } from '../requester.ts';
 import { pullScope, pushScope } from '../scopes.ts';
 import { discard, type HttpResponse, type RequestBody } from '../transport/exchange.ts';
 import type { Throttle } from '../transport/throttle.ts';
+import { receivedBytes, sessionFrom, sessionOf, type UploadSession } from './upload-session.ts';
 
-/** An upload as the registry sees it. */
-interface Session {
-  /** Where the next request goes; every answer may change it. */
-  location: URL;
-  /** Bytes that the registry has. */
-  received: number;
-  /** OCI-Chunk-Min-Length. */
-  minChunk: number;
+export interface UploadTarget {
+  readonly endpoint: Endpoint;
+  readonly repository: Repository;
+  readonly source: UploadSource;
+  readonly memory?: UploadMemory | undefined;
 }
+
+/** Times that the registry is asked for what another process began, which is hardly worth waiting for. */
+const RECALL_ATTEMPTS = 2;
+
+/** Tries without a byte of progress, each after the registry has answered how far it is, that make an upload useless. */
+const STUCK_ATTEMPTS = 2;
 
 export class Upload {
   readonly #requester: Requester;
   readonly #endpoint: Endpoint;
   readonly #source: UploadSource;
   readonly #blob: Descriptor;
+  readonly #memory: UploadMemory | undefined;
   readonly #effort: Effort;
   readonly #what: string;
   readonly #throttle: Throttle;
+  /** Broken requests leave nothing at the registry: a proxy before it waits until one is whole, as nginx does. */
+  #heldBack = false;
 
-  constructor(
-    requester: Requester,
-    throttle: Throttle,
-    endpoint: Endpoint,
-    repository: Repository,
-    source: UploadSource,
-    effort: Effort,
-  ) {
+  constructor(requester: Requester, throttle: Throttle, target: UploadTarget, effort: Effort) {
     this.#requester = requester;
     this.#throttle = throttle;
-    this.#endpoint = endpoint;
-    this.#source = source;
-    this.#blob = source.descriptor;
+    this.#endpoint = target.endpoint;
+    this.#source = target.source;
+    this.#blob = target.source.descriptor;
+    // What goes in one request cannot be resumed.
+    this.#memory = this.#blob.size > requester.settings.limits.monolithicBytes ? target.memory : undefined;
     this.#effort = effort;
-    this.#what = `cannot push the blob ${this.#blob.digest} to ${nameOf(repository)}`;
+    this.#what = `cannot push the blob ${this.#blob.digest} to ${nameOf(target.repository)}`;
   }
 
   async run(mountFrom: readonly string[]): Promise<PushOutcome> {
-    if (await this.#exists()) return 'exists';
-    let session: Session | undefined;
-    for (const from of mountFrom) {
+    const outcome = (await this.#exists()) ? 'exists' : await this.#bring(mountFrom);
+    this.#memory?.forget();
+    return outcome;
+  }
+
+  async #bring(mountFrom: readonly string[]): Promise<PushOutcome> {
+    const earlier = await this.#recall();
+    let session: UploadSession | undefined;
+    // Where nothing has arrived yet, a mount may save the rest.
+    for (const from of earlier && earlier.received > 0 ? [] : mountFrom) {
       const mounted = await this.#mount(from);
       if (mounted === true) return 'mounted';
       session = mounted ?? session;
     }
-    await this.#upload(session);
+    await this.#upload(session ?? earlier);
     return 'uploaded';
   }
 
+  /** What another process began and the registry still has. A failure of any kind makes it a new upload. */
+  async #recall(): Promise<UploadSession | undefined> {
+    const earlier = this.#memory?.recall();
+    const session = earlier && sessionFrom(earlier, this.#endpoint);
+    if (!session) return undefined;
+    try {
+      return await this.#resume(session, { ...this.#effort, attempts: RECALL_ATTEMPTS });
+    } catch (error) {
+      if (this.#effort.signal?.aborted) throw error;
+      return undefined;
+    }
+  }
+
   /** True when it worked; else the upload that the registry opened in its place, to be used and not left behind. */
-  async #mount(from: string): Promise<true | Session | undefined> {
+  async #mount(from: string): Promise<true | UploadSession | undefined> {
     const query = `?mount=${this.#blob.digest}&from=${encodeURIComponent(from)}`;
     try {
       const response = await this.#begin(query, [201, 202], from);
-      if (response.status === 202) return await this.#sessionOf(response, 0);
+      if (response.status === 202) return await sessionOf(response, 0, this.#what);
       await discard(response);
       return true;
     } catch (error) {
@@ -90,44 +112,43 @@ export class Upload {
   }
 
   /** Sends the bytes; an upload that breaks is asked how far it came and goes on from there. */
-  async #upload(begun: Session | undefined): Promise<void> {
+  async #upload(begun: UploadSession | undefined): Promise<void> {
     let session = begun;
     for (let attempt = 1; ; attempt++) {
       try {
-        session ??= await this.#sessionOf(await this.#begin('', [202]), 0);
+        session ??= await sessionOf(await this.#begin('', [202]), 0, this.#what);
         await this.#transfer(session);
         return;
       } catch (thrown) {
         const error = this.#requester.asError(thrown, this.#what, this.#endpoint);
         const before = session?.received ?? 0;
-        // A lost upload (404) or one that is out of step (416) starts anew, like a broken connection.
-        const again = isLost(error)
-          ? new RegistryError('NETWORK', error.message, { temporary: true, cause: error })
-          : error;
-        await this.#requester.backOff(again, attempt, this.#effort);
-        session = session && (await this.#resume(session));
+        await this.#requester.backOff(isLost(error, session) ? broken(error) : error, attempt, this.#effort);
+        if (isSpoilt(error) || attempt >= STUCK_ATTEMPTS) session = undefined;
+        session &&= await this.#resume(session, this.#effort);
         if (session && session.received > before) attempt = 0;
       }
     }
   }
 
-  /** How far a broken upload came; undefined when it must start anew. */
-  async #resume(session: Session): Promise<Session | undefined> {
+  /** How far a broken upload came; undefined when it must start anew. Throws when nobody answers. */
+  async #resume(session: UploadSession, effort: Effort): Promise<UploadSession | undefined> {
     try {
-      const response = await this.#send({ method: 'GET', path: session.location, expect: [204, 200], once: true });
+      const response = await this.#send({ method: 'GET', path: session.location, expect: [204, 200] }, effort);
       const received = receivedBytes(response);
-      return received === undefined || received > this.#blob.size
-        ? undefined
-        : await this.#sessionOf(response, received, session);
+      const now = await sessionOf(response, received ?? 0, this.#what, session);
+      this.#heldBack ||= received === 0;
+      return received === undefined || received > this.#blob.size ? undefined : { ...now, resumed: received > 0 };
     } catch (error) {
-      if (this.#effort.signal?.aborted) throw error;
-      return undefined;
+      // An answer, whatever it says: this upload is no more. Without one, it may still be there.
+      if (error instanceof RegistryError && error.status !== undefined) return undefined;
+      throw error;
     }
   }
 
-  async #transfer(session: Session): Promise<void> {
+  async #transfer(session: UploadSession): Promise<void> {
     const { limits } = this.#requester.settings;
     const { size } = this.#blob;
+    this.#keep(session);
     if (size - session.received > limits.monolithicBytes || session.received > 0) {
       while (session.received < size) await this.#sendChunk(session, this.#chunkLength(session));
     }
@@ -135,23 +156,27 @@ export class Upload {
     location.searchParams.set('digest', this.#blob.digest);
     const body = this.#part(session.received, size - session.received);
     const headers = { 'content-type': 'application/octet-stream' };
-    await discard(await this.#send({ method: 'PUT', path: location, expect: [201, 204], body, headers, once: true }));
+    await discard(await this.#sendOnce({ method: 'PUT', path: location, expect: [201, 204], body, headers }));
     this.#report(size);
   }
 
-  #chunkLength({ received, minChunk }: Session): number {
-    const remaining = this.#blob.size - received;
-    const { uploadChunkBytes } = this.#requester.settings.limits;
-    return uploadChunkBytes === 0 ? remaining : Math.min(remaining, Math.max(uploadChunkBytes, minChunk));
+  #keep({ location }: UploadSession): void {
+    this.#memory?.keep({ endpoint: this.#endpoint.root, location: location.href });
   }
 
-  async #sendChunk(session: Session, length: number): Promise<void> {
+  #chunkLength({ received, minChunk }: UploadSession): number {
+    const remaining = this.#blob.size - received;
+    const { uploadChunkBytes, brokenUploadChunkBytes } = this.#requester.settings.limits;
+    const wanted = uploadChunkBytes === 0 && this.#heldBack ? brokenUploadChunkBytes : uploadChunkBytes;
+    return wanted === 0 ? remaining : Math.min(remaining, Math.max(wanted, minChunk));
+  }
+
+  async #sendChunk(session: UploadSession, length: number): Promise<void> {
     const start = session.received;
-    const response = await this.#send({
+    const response = await this.#sendOnce({
       method: 'PATCH',
       path: session.location,
       expect: [202, 204, 201],
-      once: true,
       body: this.#part(start, length),
       headers: {
         'content-type': 'application/octet-stream',
@@ -159,11 +184,12 @@ export class Upload {
         ...((start > 0 || length < this.#blob.size) && { 'content-range': `${start}-${start + length - 1}` }),
       },
     });
-    const next = await this.#sessionOf(response, receivedBytes(response) ?? start + length, session);
+    const next = await sessionOf(response, receivedBytes(response) ?? start + length, this.#what, session);
     if (next.received <= start || next.received > start + length) {
       throw new RegistryError('NETWORK', `${this.#what}: the registry lost count of the upload`, { temporary: true });
     }
     Object.assign(session, next);
+    this.#keep(session);
   }
 
   #part(start: number, length: number): RequestBody {
@@ -188,27 +214,17 @@ export class Upload {
     this.#effort.onProgress?.({ type: 'transfer', digest: this.#blob.digest, bytes, total: this.#blob.size });
   }
 
-  async #sessionOf(response: HttpResponse, received: number, previous?: Session): Promise<Session> {
-    await discard(response);
-    const location = response.header('location');
-    if (location === undefined && !previous)
-      throw new RegistryError('FAILED', `${this.#what}: no address to upload to`);
-    const minChunk = Number(response.header('oci-chunk-min-length') ?? previous?.minChunk ?? 0);
-    return {
-      location:
-        location === undefined && previous ? previous.location : checkedLocation(response, location ?? '', this.#what),
-      received,
-      minChunk: Number.isSafeInteger(minChunk) ? minChunk : 0,
-    };
+  #send(
+    ask: Partial<Ask> & Pick<Ask, 'method' | 'path' | 'expect'>,
+    effort: Effort = this.#effort,
+  ): Promise<HttpResponse> {
+    const whole: Ask = { scopes: [pushScope(this.#endpoint)], what: this.#what, channel: 'data', ...ask };
+    return this.#requester.send(this.#endpoint, whole, effort);
   }
 
-  #send(
-    ask: Partial<Ask> & Pick<Ask, 'method' | 'path' | 'expect'> & { readonly once?: boolean },
-  ): Promise<HttpResponse> {
-    const { once, ...rest } = ask;
-    const whole: Ask = { scopes: [pushScope(this.#endpoint)], what: this.#what, channel: 'data', ...rest };
-    // What carries a part of the blob is not repeated as it is: the upload asks first how far it came.
-    return this.#requester.send(this.#endpoint, whole, once ? { ...this.#effort, attempts: 1 } : this.#effort);
+  /** What carries a part of the blob is not repeated as it is: the upload is asked first how far it came. */
+  #sendOnce(ask: Partial<Ask> & Pick<Ask, 'method' | 'path' | 'expect'>): Promise<HttpResponse> {
+    return this.#send(ask, { ...this.#effort, attempts: 1 });
   }
 }
 
@@ -216,14 +232,19 @@ const EMPTY: RequestBody = { length: 0, open: nothing };
 
 async function* nothing(): AsyncGenerator<Uint8Array, void, undefined> {}
 
-function isLost(error: unknown): error is RegistryError {
-  return error instanceof RegistryError && (error.status === 404 || error.status === 416);
+/** The registry knows it no more, or is out of step with it: also because another request is still at it (409). */
+function isLost(error: unknown, session: UploadSession | undefined): error is RegistryError {
+  if (!(error instanceof RegistryError)) return false;
+  if (error.status === 404 || error.status === 416) return true;
+  return session?.resumed === true && (error.status === 409 || isSpoilt(error));
 }
 
-/** `Range: 0-N`, inclusive. `0-0` is both "one byte" and "nothing yet": the shorter reading costs one byte. */
-function receivedBytes(response: HttpResponse): number | undefined {
-  const match = /^(?:bytes=)?0-(-?\d{1,16})$/.exec(response.header('range')?.trim() ?? '');
-  if (!match) return undefined;
-  const last = Number(match[1]);
-  return last <= 0 ? 0 : last + 1;
+/** What an earlier request left is not what it should be. */
+function isSpoilt(error: unknown): boolean {
+  return error instanceof RegistryError && error.status === 400;
+}
+
+/** Like a connection that broke: worth another try. */
+function broken(error: RegistryError): RegistryError {
+  return new RegistryError('NETWORK', error.message, { temporary: true, cause: error });
 }

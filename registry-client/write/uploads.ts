@@ -20,10 +20,11 @@ export class BlobPusher {
   }
 
   async push(repository: Repository, source: UploadSource, options: PushBlobOptions = {}): Promise<PushOutcome> {
-    const { mountFrom = [], ...rest } = options;
+    const { mountFrom = [], memory, ...rest } = options;
     return await this.#router.first(repository, 'push', rest, async (endpoint, effort) => {
       const whole = { ...effort, digest: source.descriptor.digest };
-      const upload = new Upload(this.#requester, this.#throttle, endpoint, repository, source, whole);
+      const target = { endpoint, repository, source, memory };
+      const upload = new Upload(this.#requester, this.#throttle, target, whole);
       const release = await this.#slots.take(rest.signal);
       try {
         return await upload.run(mountFrom);

@@ -21,6 +21,8 @@ export interface DockerRegistryOptions {
   readonly tls?: { readonly server: KeyPair; readonly clientAuthority?: string };
   /** Makes it a pull-through mirror of that registry. */
   readonly mirrorOf?: string;
+  /** Addresses that it gives out lead through whatever stands before it. */
+  readonly relativeUrls?: boolean;
 }
 
 export interface DockerRegistry extends AsyncDisposable {
@@ -58,13 +60,17 @@ export async function startDockerRegistry(options: DockerRegistryOptions): Promi
   };
 }
 
-function configOf({ dir, htpasswdFile, token, tls, mirrorOf }: DockerRegistryOptions, port: number): unknown {
+function configOf(
+  { dir, htpasswdFile, token, tls, mirrorOf, relativeUrls }: DockerRegistryOptions,
+  port: number,
+): unknown {
   return {
     version: '0.1',
     log: { level: 'info', accesslog: { disabled: false } },
     storage: { filesystem: { rootdirectory: join(dir, 'data') }, delete: { enabled: true } },
     http: {
       addr: `127.0.0.1:${port}`,
+      ...(relativeUrls && { relativeurls: true }),
       ...(tls && {
         tls: {
           certificate: tls.server.certFile,

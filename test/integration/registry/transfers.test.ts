@@ -196,6 +196,18 @@ describe('a push on a bad day', () => {
       request.socket.destroy();
     };
 
+  /** The same, and the registry sees nothing of it. */
+  const lostAfter =
+    (length: number): Fault =>
+    async ({ request }) => {
+      let total = 0;
+      for await (const chunk of request) {
+        total += chunk.length;
+        if (total >= length) break;
+      }
+      request.socket.destroy();
+    };
+
   async function pushed(
     faults: (upstream: string) => Parameters<Awaited<ReturnType<typeof startFaultProxy>>['fault']>,
     limits = {},
@@ -226,6 +238,29 @@ describe('a push on a bad day', () => {
   test('a broken upload is asked how far it came, and goes on', async () => {
     const { asked, there } = await pushed((upstream) => [{ on: /^PATCH/, act: cutUploadAfter(1_500_000, upstream) }]);
     assert.deepEqual([asked, there], ['HEAD POST PATCH GET PATCH PUT', true]);
+  });
+
+  test('also when nobody answers at first', async () => {
+    const { asked, there } = await pushed((upstream) => [
+      { on: /^PATCH/, act: cutUploadAfter(1_500_000, upstream) },
+      { on: /^GET .*uploads/, act: kinds.reset, times: 2 },
+    ]);
+    assert.deepEqual([asked, there], ['HEAD POST PATCH GET GET GET PATCH PUT', true]);
+  });
+
+  test('in chunks, where a proxy holds each request back until it is whole', async () => {
+    const { asked, there } = await pushed(() => [{ on: /^PATCH/, act: lostAfter(1_500_000) }], {
+      brokenUploadChunkBytes: 1_000_000,
+    });
+    assert.deepEqual([asked, there], ['HEAD POST PATCH GET PATCH PATCH PATCH PUT', true]);
+  });
+
+  test('one that takes not a byte more is given up for a new one', async () => {
+    const { asked, there } = await pushed((upstream) => [
+      { on: /^PATCH/, act: cutUploadAfter(1_500_000, upstream) },
+      { on: /^PATCH/, act: kinds.status(409), times: 2 },
+    ]);
+    assert.deepEqual([asked, there], ['HEAD POST PATCH GET PATCH GET PATCH POST PATCH PUT', true]);
   });
 
   test('an upload that the registry forgot starts anew', async () => {
