@@ -7,6 +7,7 @@
  *     reserve                   room that is given back when the disk is full, so that something can be removed
  *     metadata.db (-wal, -shm)  what is here and what holds it; the authority, index.json follows it
  *     ingest/sha256-HEX         partial blobs; the file is the lock of its writer
+ *     uploads/HEX               where the upload of a blob goes on; the file is the lock of its pusher
  *     layers/                   the driver's own
  *     indexes/ID                file index of the layer ID, kept for diff, ls and cat
  *     mounts/NAME               default mountpoints
@@ -27,6 +28,7 @@ export interface StorePaths {
   readonly index: string;
   readonly blobs: string;
   readonly ingest: string;
+  readonly uploads: string;
   readonly layers: string;
   readonly indexes: string;
   readonly mounts: string;
@@ -42,6 +44,7 @@ export interface StorePaths {
 export const STORE_DIRECTORIES: readonly (keyof StorePaths)[] = [
   'blobs',
   'ingest',
+  'uploads',
   'layers',
   'indexes',
   'mounts',
@@ -64,6 +67,7 @@ export function storePaths(root: string): StorePaths {
     index: join(root, 'index.json'),
     blobs: join(root, 'blobs'),
     ingest: join(root, 'ingest'),
+    uploads: join(root, 'uploads'),
     layers: join(root, 'layers'),
     indexes: join(root, 'indexes'),
     mounts: join(root, 'mounts'),

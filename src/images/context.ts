@@ -24,7 +24,7 @@ export interface StoreConfig {
   readonly merged: boolean;
   /** Layers are read past the page cache of their files, where the driver can do that. */
   readonly directio: boolean;
-  /** How long what an interrupted pull has fetched is kept for the next one, milliseconds. */
+  /** How long what an interrupted pull has fetched, or push has begun, is kept for the next one, milliseconds. */
   readonly resumeWindowMs: number;
 }
 

@@ -38,7 +38,7 @@ export async function overheadOf({ paths }: StoreContext): Promise<Overhead> {
     addAmount(driver, amountOf([path]));
     addAmount(driver, content(path));
   }
-  for (const directory of [paths.locks, paths.sessions, paths.tmp, paths.mounts, paths.run]) {
+  for (const directory of [paths.uploads, paths.locks, paths.sessions, paths.tmp, paths.mounts, paths.run]) {
     addAmount(rest, content(directory));
   }
   const sum: Amount = { bytes: 0, inodes: 0 };

@@ -4,9 +4,10 @@ import type { Collected } from './collect.ts';
 import { shortName } from './find.ts';
 import { StoreGraph } from './graph.ts';
 import type { Orphan } from './orphans.ts';
+import type { StaleUpload } from './upload-memory.ts';
 
 export interface Explanation {
-  readonly kind: 'blob' | 'layer' | 'cache' | 'snapshot' | 'partial' | 'file';
+  readonly kind: 'blob' | 'layer' | 'cache' | 'snapshot' | 'partial' | 'upload' | 'file';
   /** A digest, a chainID, a name, a path below ROOT. */
   readonly key: string;
   readonly bytes: number;
@@ -23,6 +24,10 @@ export function explainDropped(dropped: Collected, because: string): Explanation
 export function explainOrphan(orphan: Orphan): Explanation {
   const { kind, path, bytes, because } = orphan;
   return { kind, key: path, bytes, because };
+}
+
+export function explainUpload({ name, bytes }: StaleUpload): Explanation {
+  return { kind: 'upload', key: `uploads/${name}`, bytes, because: 'no push went on with it' };
 }
 
 /** Everything that has a row, with the first thing that was found to hold it. */

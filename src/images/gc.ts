@@ -8,17 +8,18 @@ import { type Candidates, type Collected, collectedBytes, dropUnheld, removeDrop
 import type { StoreContext } from './context.ts';
 import { usersOf } from './df.ts';
 import { shortName } from './find.ts';
-import { type Explanation, explainDropped, explainKept, explainOrphan } from './gc-explain.ts';
+import { type Explanation, explainDropped, explainKept, explainOrphan, explainUpload } from './gc-explain.ts';
 import { publishNames } from './layout-index.ts';
 import { findOrphans, removeOrphans } from './orphans.ts';
 import { sweepCrashed, sweepUnusedStages } from './sweep.ts';
+import { removeUpload, staleUploads } from './upload-memory.ts';
 
 export interface GcOptions extends OperationOptions {
   /** Decide and explain, remove nothing. */
   readonly dryRun?: boolean | undefined;
   /** Remove the least recently used images until blobs and layers take no more bytes than this. */
   readonly maxBytes?: number | undefined;
-  /** Also end the leases of interrupted pulls. */
+  /** Also end the leases of interrupted pulls, and forget interrupted pushes. */
   readonly interrupted?: boolean | undefined;
 }
 
@@ -40,13 +41,15 @@ export async function collectGarbage(context: StoreContext, options: GcOptions =
   const session = await context.session.open();
   const decision = decide(context, options, session);
   const orphans = await findOrphans(context);
+  const uploads = staleUploads(context, options.interrupted);
   if (!dryRun) {
     await publishNames(context);
     await removeDropped(context, decision.dropped, session);
     await removeOrphans(context, orphans, options);
+    for (const upload of uploads) removeUpload(context.paths, upload);
     await sweepUnusedStages(context.paths);
   }
-  const removed = [...decision.removed, ...orphans.map(explainOrphan)];
+  const removed = [...decision.removed, ...orphans.map(explainOrphan), ...uploads.map(explainUpload)];
   return {
     dryRun,
     untagged: decision.untagged,

@@ -4,7 +4,7 @@
  * then nobody sees an unfinished image.
  */
 import pLimit from 'p-limit';
-import type { PushOutcome, RegistryClient } from '../../registry-client/client.ts';
+import type { PushOutcome, RegistryClient, UploadMemory } from '../../registry-client/client.ts';
 import { isTslayerError, TslayerError } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
 import type { Digest } from '../oci/digest.ts';
@@ -25,6 +25,8 @@ export interface PushContentRequest extends OperationOptions {
   readonly destination: Reference;
   /** Repositories of the destination's registry that may have a blob. */
   readonly mountFrom?: ((digest: Digest) => readonly string[]) | undefined;
+  /** Where a blob's upload is remembered; undefined for one that is small enough to be sent again. */
+  readonly memory?: ((blob: Descriptor) => (UploadMemory & Disposable) | undefined) | undefined;
   readonly concurrency?: number | undefined;
 }
 
@@ -97,7 +99,9 @@ async function pushBlobs(request: PushContentRequest, blobs: readonly Descriptor
   const push = async (descriptor: Descriptor): Promise<PushCounts> => {
     const source = { descriptor, open: (offset: number) => reader.openBlob(descriptor, offset) };
     const from = mountFrom?.(descriptor.digest) ?? [];
-    const outcome = await client.pushBlob(destination, source, { signal: both, onProgress, mountFrom: from });
+    using memory = request.memory?.(descriptor);
+    const options = { signal: both, onProgress, mountFrom: from, memory };
+    const outcome = await client.pushBlob(destination, source, options);
     onProgress?.({ type: 'layer', digest: descriptor.digest, state: STATES[outcome], bytes: descriptor.size });
     return { ...NO_PUSHES, [outcome]: 1, uploadedBytes: outcome === 'uploaded' ? descriptor.size : 0 };
   };

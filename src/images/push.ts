@@ -13,6 +13,7 @@ import { isRegistry } from './pull/drop-blobs.ts';
 import { isPushed, NO_PUSHES, type PushContentRequest, type PushCounts, pushContent, tagless } from './push-content.ts';
 import { copyReferrers } from './referrers.ts';
 import { rootOf, storedDescriptor, storeReader } from './store-reader.ts';
+import { uploadMemory } from './upload-memory.ts';
 
 export interface PushOptions extends OperationOptions {
   /** Default: the image's own name. */
@@ -60,6 +61,7 @@ export async function pushImage(
     root: rootOf(context, image, options.platform),
     destination: { ...tagless(destination), ...(destination.tag === undefined ? {} : { tag: destination.tag }) },
     mountFrom: (digest) => repositoriesWith(context, digest, destination),
+    memory: (blob) => uploadMemory(context.paths, destination, blob),
     concurrency,
     signal,
     onProgress,

@@ -8,9 +8,10 @@ import { asTslayerError, isTslayerError } from '../errors.ts';
 import { listSessions, takeSession } from '../layers/session.ts';
 import type { LeaseRow } from '../metadata/leases.ts';
 import type { StorePaths } from '../store-layout.ts';
+import { namesIn } from '../sys/names-in.ts';
 import type { StoreContext } from './context.ts';
 
-/** Sweeps dead sessions and expired leases. Three directory listings and two queries when there is nothing to do. */
+/** Sweeps dead sessions, expired leases and uploads. Four directory listings and two queries when there is nothing to do. */
 export async function sweepCrashed(context: StoreContext): Promise<void> {
   const sessions = new Set([...listSessions(context.paths), ...context.metadata.sessions()]);
   for (const name of readdirSync(context.paths.tmp)) {
@@ -21,6 +22,7 @@ export async function sweepCrashed(context: StoreContext): Promise<void> {
     if (session !== context.session.openId) await sweepSession(context, session);
   }
   await sweepLocks(context.paths);
+  await sweepUploads(context);
   const expired = context.metadata.leases.expired(Date.now());
   if (expired.length === 0) return;
   const { endLease } = await import('./lease.ts');
@@ -66,6 +68,13 @@ async function sweepLocks({ locks }: StorePaths): Promise<void> {
     using held = tryLock(join(locks, name));
     if (held) rmSync(held.path, { force: true });
   }
+}
+
+/** What a push began, nobody went on with, and may be a key to the registry. */
+async function sweepUploads(context: StoreContext): Promise<void> {
+  if (namesIn(context.paths.uploads).length === 0) return;
+  const { removeUpload, staleUploads } = await import('./upload-memory.ts');
+  for (const upload of staleUploads(context)) removeUpload(context.paths, upload);
 }
 
 /** The lease of a dead session ends by time; one that never would is over now. */

@@ -10,7 +10,7 @@ import type { LeaseRow } from '../../src/metadata/leases.ts';
 import { collect } from './collect.ts';
 
 export interface StoreCheckOptions {
-  /** Allow partial blobs and leases: something was interrupted and can go on. */
+  /** Allow partial blobs, uploads and leases: something was interrupted and can go on. */
   readonly resumable?: boolean;
   /** Allow files that no row knows: a power loss took the rows. */
   readonly leftovers?: boolean;
@@ -26,6 +26,7 @@ export async function checkStore(store: OpenStore, options: StoreCheckOptions = 
   assert.deepEqual(readdirSync(paths.locks), [], 'no lock files');
   if (options.resumable) return;
   assert.deepEqual(readdirSync(paths.ingest), [], 'no partial blobs');
+  assert.deepEqual(readdirSync(paths.uploads), [], 'no unfinished uploads');
   const isPin = (lease: LeaseRow) => lease.session === null && lease.expiresAt === null;
   assert.deepEqual(
     metadata.leases.list().filter((lease) => !isPin(lease)),

@@ -16,7 +16,7 @@ export const command: CliCommand = {
     parser
       .option('-n, --dry-run', 'remove nothing, and say why each thing would stay or go')
       .option('--max-size <size>', 'remove the least recently used images until the rest fits, as in 20GB', byteSize)
-      .option('--interrupted', 'what interrupted pulls have fetched, too');
+      .option('--interrupted', 'what interrupted pulls have fetched and pushes have begun, too');
   },
 
   async run(cli, _args, { dryRun, maxSize, interrupted }: GcFlags) {
