@@ -6,7 +6,7 @@
  * unshare(CLONE_NEWPID) concerns the children of the calling thread; between it and the setns(2) back the process
  * cannot create threads, so nothing there may be asynchronous.
  */
-import { type ChildProcess, type SpawnOptions, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, openSync } from 'node:fs';
 import { constants } from 'node:os';
 import { asTslayerError, TslayerError } from '../errors.ts';
@@ -28,12 +28,10 @@ import { RemoteProcess } from '../sys/remote/process.ts';
 import { STUB_SOCKET, stubProgram } from '../sys/remote/stub.ts';
 import { spawnProcess, type WaitStatus } from '../sys/spawn.ts';
 import { LaunchError } from './errors.ts';
-import type { StdioTarget } from './launcher.ts';
 import { signalProcess, startTimeOf } from './liveness.ts';
+import { ProgramStreams, type Stdio } from './streams.ts';
 import type { Child } from './supervise.ts';
 import { inNewUserNamespace, inPidNamespace, inUserNamespace, inUserNamespaceOf } from './user-namespace.ts';
-
-export type Stdio = readonly [StdioTarget, StdioTarget, StdioTarget];
 
 /** How a process ended, as a shell would tell it. */
 export interface Ended {
@@ -187,30 +185,33 @@ const NAME = 'init';
 
 /** In a session of its own: keys of the caller's terminal reach it by the caller alone. */
 function startStub(request: BootRequest, stub: number, socket: number): Started {
+  using streams = new ProgramStreams(request.stdio);
+  const files = [...streams.files, socket];
   const wrapped = wrapperFor(request, [`/proc/self/fd/${STUB_FILE}`]);
-  const files = [...request.stdio.map((target, place) => (target === 'inherit' ? place : target)), socket];
-  if (wrapped === undefined && hasNoPipes(files)) return startDirectly(`/proc/self/fd/${stub}`, files);
-  const options: SpawnOptions = { env: {}, detached: true };
-  const [program = `/proc/self/fd/${stub}`, ...args] = wrapped ?? [];
-  const child =
-    wrapped === undefined
-      ? spawn(program, { ...options, argv0: NAME, stdio: [...request.stdio, socket] })
-      : spawn(program, args, { ...options, stdio: [...request.stdio, socket, stub] });
+  try {
+    const { kill, ...started } =
+      wrapped === undefined ? startDirectly(`/proc/self/fd/${stub}`, files) : startWrapped(wrapped, [...files, stub]);
+    return { ...started, child: { ...streams.ends, kill } };
+  } catch (error) {
+    streams.abandon();
+    throw error;
+  }
+}
+
+type Bare = Omit<Started, 'child'> & Pick<Child, 'kill'>;
+
+function startWrapped([program = '', ...args]: readonly string[], files: readonly (number | 'ignore')[]): Bare {
+  const child = spawn(program, args, { env: {}, detached: true, stdio: [...files] });
   // Reported again by the event, which nobody else listens to.
   child.on('error', () => undefined);
-  if (child.pid === undefined) throw new TslayerError('FAILED', `cannot start ${child.spawnfile}`);
-  return { child, pid: child.pid, ended: endOf(child) };
+  if (child.pid === undefined) throw new TslayerError('FAILED', `cannot start ${program}`);
+  return { pid: child.pid, ended: endOf(child), kill: (signal) => child.kill(signal) };
 }
 
-function hasNoPipes(files: readonly StdioTarget[]): files is (number | 'ignore')[] {
-  return files.every((file) => file === 'ignore' || typeof file === 'number');
-}
-
-function startDirectly(path: string, files: readonly (number | 'ignore')[]): Started {
+function startDirectly(path: string, files: readonly (number | 'ignore')[]): Bare {
   const spawned = spawnProcess({ path, name: NAME, files });
   const kill: Child['kill'] = (signal) => spawned.kill(typeof signal === 'number' ? signal : constants.signals[signal]);
-  const child = { stdin: null, stdout: null, stderr: null, kill };
-  return { child, pid: spawned.pid, ended: spawned.ended.then(endedOf) };
+  return { pid: spawned.pid, ended: spawned.ended.then(endedOf), kill };
 }
 
 function endedOf({ exitCode, signal }: WaitStatus): Ended {

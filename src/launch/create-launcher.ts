@@ -1,9 +1,9 @@
 /** Puts the launcher together over a store's root. */
 
-import type { Socket } from 'node:net';
 import { resolve } from 'node:path';
 import { ContainerStore } from './container-store.ts';
 import { killContainer, pauseContainer, removeContainer, stopContainer, waitForContainer } from './control.ts';
+import { DEFAULT_DETACH_KEYS, parseKeys } from './detach-keys.ts';
 import { connectToWatcher, startWatcher, untilStarted } from './detached.ts';
 import { execForeground, execTerminal } from './exec.ts';
 import { runForeground } from './foreground.ts';
@@ -21,14 +21,16 @@ import { watchStats } from './watch-stats.ts';
 export function createLauncher({ root }: { readonly root: string }): Launcher {
   const absolute = resolve(root);
   const store = new ContainerStore(absolute);
-  const session = (socket: Socket, spec: ContainerSpec, owner: boolean, io: TerminalIO) =>
-    attachSession(socket, { ...io, terminal: spec.process.terminal, input: spec.process.stdin, owner });
+  const join = async (spec: ContainerSpec, io: TerminalIO, owner: boolean): Promise<ExitResult> => {
+    const { terminal, stdin: input } = spec.process;
+    // Before anything is started for them.
+    const detachKeys = parseKeys(io.detachKeys ?? DEFAULT_DETACH_KEYS);
+    const socket = await (owner ? startWatcher(store, absolute, spec) : connectToWatcher(store, spec.id));
+    return attachSession(socket, { ...io, terminal, input, owner, detachKeys });
+  };
   return {
     run: (spec, io) => runForeground(store, spec, io),
-    runTerminal: async (spec, io = {}) =>
-      spec.runtime
-        ? runtimeTerminal(store, spec, io)
-        : session(await startWatcher(store, absolute, spec), spec, true, io),
+    runTerminal: async (spec, io = {}) => (spec.runtime ? runtimeTerminal(store, spec, io) : join(spec, io, true)),
     start: async (spec, options = {}) => {
       const socket = await startWatcher(store, absolute, spec);
       if (spec.process.terminal) socket.write(controlFrame({ type: 'resize', size: DEFAULT_SIZE }));
@@ -37,7 +39,7 @@ export function createLauncher({ root }: { readonly root: string }): Launcher {
     },
     attach: async (name, io = {}) => {
       const { record } = await running(store, name);
-      return session(await connectToWatcher(store, record.spec.id), record.spec, false, io);
+      return join(record.spec, io, false);
     },
     exec: (name, options, io) => execForeground(store, name, options, io),
     execTerminal: (name, options, io) => execTerminal(store, name, options, io),

@@ -1,6 +1,5 @@
 /** A further program in a running container: it joins the namespaces and cgroups of the first one. */
 import { closeSync, openSync } from 'node:fs';
-import type { ReadStream } from 'node:tty';
 import { TslayerError } from '../errors.ts';
 import {
   CLONE_NEWCGROUP,
@@ -11,21 +10,24 @@ import {
   CLONE_NEWUTS,
 } from '../sys/namespaces.ts';
 import { setWindowSize, type WindowSize } from '../sys/pty.ts';
-import { bootInit, type InitProcess, type NamespaceFile, type Stdio } from './boot.ts';
+import { bootInit, type InitProcess, type NamespaceFile } from './boot.ts';
 import { ALL_CAPABILITIES } from './capabilities.ts';
 import { ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import type { ContainerStore } from './container-store.ts';
-import { handleOf } from './foreground.ts';
+import { behindShield, handleOf } from './foreground.ts';
 import { joinNamespaces } from './init/namespaces.ts';
 import { becomeProgram, type ProgramRequest } from './init/program.ts';
 import { running } from './inspect.ts';
-import type { ExitResult, ForegroundIO, RunningProcess, TerminalInput, TerminalIO } from './launcher.ts';
+import { lastWords } from './last-words.ts';
+import type { ExitResult, ForegroundIO, RunningProcess, TerminalIO } from './launcher.ts';
 import { withProcess } from './liveness.ts';
 import { mergeEnvironment } from './options/environment.ts';
 import { RawTerminal } from './raw-terminal.ts';
 import type { ExecOptions } from './run-options.ts';
 import { filterFor } from './seccomp/filter.ts';
 import type { ContainerSpec, ProcessSpec } from './spec.ts';
+import type { Stdio } from './streams.ts';
+import { passTyping } from './typing.ts';
 
 interface Joined {
   readonly file: string;
@@ -52,7 +54,7 @@ export async function execForeground(
 ): Promise<RunningProcess> {
   const [stdin, stdout, stderr] = io.stdio ?? ['inherit', 'inherit', 'inherit'];
   const stdio: Stdio = [options.interactive ? stdin : 'ignore', stdout, stderr];
-  return join(store, name, { ...options, tty: false }, stdio, io);
+  return behindShield(stdio, (shielded) => join(store, name, { ...options, tty: false }, shielded, io));
 }
 
 /** The caller's terminal joined to one of the container's; until the program ends. */
@@ -67,33 +69,29 @@ export async function execTerminal(
   const { ReadStream: TerminalStream } = await import('node:tty');
   const terminal = new RawTerminal(stdin, stdout);
   const session = new AbortController();
-  let ended: Promise<unknown> = Promise.resolve();
-  let master: ReadStream | undefined;
+  const { signal } = session;
+  let shown = async (): Promise<void> => undefined;
   const connect = (fd: number): void => {
-    master = new TerminalStream(fd);
-    master.on('data', (data) => stdout.write(data));
-    ended = new Promise((resolve) => master?.once('close', resolve).on('error', () => master?.destroy()));
-    terminal.onSize((size) => !master?.destroyed && setWindowSize(fd, size), session.signal);
-    if (options.interactive) passKeys(stdin, terminal, master, session.signal);
+    const master = new TerminalStream(fd);
+    // Its end is an error.
+    master.on('error', () => master.destroy()).pipe(stdout, { end: false });
+    shown = () => lastWords(master, fd);
+    signal.addEventListener('abort', () => master.destroy(), { once: true });
+    terminal.onSize((size) => !master.destroyed && setWindowSize(fd, size), signal);
+    if (!options.interactive) return;
+    terminal.raw(signal);
+    passTyping(stdin, (data) => master.writable && master.write(data), { ends: true, signal });
   };
   try {
     const ignored: Stdio = ['ignore', 'ignore', 'ignore'];
     const own = { size: terminal.size, connect };
     const program = await join(store, name, { ...options, tty: true }, ignored, io, own);
     const result = await program.exited;
-    await ended;
+    await shown();
     return result;
   } finally {
     session.abort();
-    master?.destroy();
   }
-}
-
-function passKeys(stdin: TerminalInput, terminal: RawTerminal, master: ReadStream, signal: AbortSignal): void {
-  const onData = (data: Buffer): boolean => master.writable && master.write(data);
-  terminal.raw(signal);
-  stdin.on('data', onData);
-  signal.addEventListener('abort', () => stdin.off('data', onData).pause(), { once: true });
 }
 
 /** Of the caller: its size now, and what is done with the master of the program's own. */

@@ -2,7 +2,7 @@
 import { closeSync, openSync } from 'node:fs';
 import { asTslayerError } from '../errors.ts';
 import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUTS } from '../sys/namespaces.ts';
-import { bootInit, type InitProcess, type NamespaceFile, type Stdio } from './boot.ts';
+import { bootInit, type InitProcess, type NamespaceFile } from './boot.ts';
 import { BuiltinCarrier } from './builtin.ts';
 import type { ContainerStore } from './container-store.ts';
 import { cannotJoin } from './init/namespaces.ts';
@@ -10,7 +10,9 @@ import type { ForegroundIO, RunningProcess } from './launcher.ts';
 import { RuntimeCarrier } from './runtime.ts';
 import { signalNumber } from './signals.ts';
 import type { ContainerSpec, NamespaceKind } from './spec.ts';
+import type { Stdio } from './streams.ts';
 import { type Carrier, type Program, supervise } from './supervise.ts';
+import { TerminalShield } from './terminal-shield.ts';
 
 const INHERIT: Stdio = ['inherit', 'inherit', 'inherit'];
 
@@ -55,7 +57,36 @@ export async function runForeground(
   spec: ContainerSpec,
   io: ForegroundIO = {},
 ): Promise<RunningProcess> {
-  const carry = chooseCarrier(store, spec, io);
+  const [stdin, stdout, stderr] = io.stdio ?? INHERIT;
+  const asked: Stdio = [spec.process.stdin ? stdin : 'ignore', stdout, stderr];
+  // Another runtime that makes a terminal joins the caller's to it by itself.
+  if (spec.process.terminal) return launchForeground(store, spec, io, asked);
+  return behindShield(asked, (stdio) => launchForeground(store, spec, io, stdio));
+}
+
+/** Starts what does not get the caller's terminal; its end is when all is shown. */
+export async function behindShield(
+  asked: Stdio,
+  launch: (stdio: Stdio) => Promise<RunningProcess>,
+): Promise<RunningProcess> {
+  const shield = new TerminalShield(asked);
+  try {
+    const running = await launch(shield.stdio);
+    shield.connect();
+    return { ...running, exited: running.exited.finally(() => shield.finish()) };
+  } catch (error) {
+    shield.abandon();
+    throw error;
+  }
+}
+
+async function launchForeground(
+  store: ContainerStore,
+  spec: ContainerSpec,
+  io: ForegroundIO,
+  stdio: Stdio,
+): Promise<RunningProcess> {
+  const carry = chooseCarrier(store, spec, io, stdio);
   using _unused = carry.init;
   const lock = await store.add(spec);
   const { program, exited } = await supervise({ store, spec, lock, carrier: carry.carrier, durable: false });
@@ -70,9 +101,8 @@ function chooseCarrier(
   store: ContainerStore,
   spec: ContainerSpec,
   io: ForegroundIO,
+  stdio: Stdio,
 ): { readonly carrier: Carrier; readonly init?: InitProcess } {
-  const [stdin, stdout, stderr] = io.stdio ?? INHERIT;
-  const stdio: Stdio = [spec.process.stdin ? stdin : 'ignore', stdout, stderr];
   if (spec.runtime) {
     return { carrier: new RuntimeCarrier({ runtime: spec.runtime, spec, paths: store.paths(spec.id), stdio }) };
   }

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TslayerError } from '../errors.ts';
 import { performMounts } from '../mounts/perform.ts';
 import { unmount } from '../mounts/unmount.ts';
-import { type Ended, endOf, type Stdio } from './boot.ts';
+import { type Ended, endOf } from './boot.ts';
 import { writeConfig } from './bundle.ts';
 import { ContainerCgroups, cgroupPath, removeDefaultParents } from './cgroups/cgroups.ts';
 import { makeCgroups } from './cgroups/create.ts';
@@ -19,7 +19,8 @@ import { LaunchError, type LaunchStatus } from './errors.ts';
 import { signalProcess, startTimeOf } from './liveness.ts';
 import { tryFindProgram } from './programs.ts';
 import type { ContainerSpec, RuntimeName } from './spec.ts';
-import type { Carrier, Program } from './supervise.ts';
+import { ProgramStreams, type Stdio } from './streams.ts';
+import type { Carrier, Child, Program } from './supervise.ts';
 
 /** How to make it leave its cgroups behind, so that what they counted can be read. */
 const KEEP: Readonly<Record<RuntimeName, readonly string[]>> = { runc: ['--keep'], crun: [] };
@@ -31,7 +32,7 @@ export interface RuntimeOptions {
   readonly paths: ContainerPaths;
   readonly stdio: Stdio;
   /** Called when the runtime was started, for its streams. */
-  readonly onChild?: (child: ChildProcess) => void;
+  readonly onChild?: (child: Child) => void;
 }
 
 export class RuntimeCarrier implements Carrier {
@@ -58,18 +59,23 @@ export class RuntimeCarrier implements Carrier {
     makeCgroups(cgroupPath(spec));
     const files = { pid: join(this.#bundle, 'pid'), log: join(this.#bundle, 'runtime.log') };
     const words = ['--log', files.log, '--log-format', 'json', 'run', ...KEEP[runtime], '--bundle', this.#bundle];
-    const child = spawn(this.#program, [...this.#state, ...words, '--pid-file', files.pid, spec.id], {
-      stdio: [...stdio],
-      env: { PATH },
-    });
-    this.#child = child;
-    this.#ended = endOf(child);
+    const child = this.#spawn([...words, '--pid-file', files.pid, spec.id], stdio);
     onChild?.(child);
-    const pid = await pidFrom(files.pid, this.#ended);
+    const ended = this.#ended!;
+    const pid = await pidFrom(files.pid, ended);
     if (pid === undefined) throw complaint(runtime, files.log);
     const startTime = startTimeOf(pid);
     const signal = (number: number): boolean => startTime !== undefined && signalProcess(pid, startTime, number);
-    return { child, pid, startTime, ended: this.#ended, signal };
+    return { child, pid, startTime, ended, signal };
+  }
+
+  /** It passes its own streams on. */
+  #spawn(words: readonly string[], stdio: Stdio): Child {
+    using streams = new ProgramStreams(stdio);
+    const child = spawn(this.#program, [...this.#state, ...words], { stdio: [...streams.files], env: { PATH } });
+    this.#child = child;
+    this.#ended = endOf(child);
+    return { ...streams.ends, kill: (signal) => child.kill(signal) };
   }
 
   get #state(): string[] {

@@ -10,7 +10,6 @@ import { Socket } from 'node:net';
 import { asTslayerError } from '../errors.ts';
 import { FileLock } from '../sys/locks.ts';
 import { AttachServer } from './attach-server.ts';
-import type { Stdio } from './boot.ts';
 import { BuiltinCarrier } from './builtin.ts';
 import { ContainerIO } from './container-io.ts';
 import { ContainerStore } from './container-store.ts';
@@ -18,6 +17,7 @@ import { exitStatusOf } from './errors.ts';
 import { bootFor } from './foreground.ts';
 import { RuntimeCarrier } from './runtime.ts';
 import type { ContainerSpec } from './spec.ts';
+import type { Stdio } from './streams.ts';
 import { type Carrier, supervise } from './supervise.ts';
 
 const CLIENT_FD = 3;
