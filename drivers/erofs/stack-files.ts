@@ -8,10 +8,10 @@
  * HASH stands for the layers and what else the file depends on. A file is on the disk before it gets its name, so that
  * what a power loss leaves under one is whole.
  */
-import { createHash } from 'node:crypto';
 import { existsSync, fdatasyncSync, ftruncateSync, mkdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
+import { hashOf } from '../../src/sys/hash.ts';
 import { tryLock } from '../../src/sys/locks.ts';
 import { namesIn } from '../../src/sys/names-in.ts';
 
@@ -30,7 +30,7 @@ export class StackFiles {
 
   /** @param key what the file is made of, as JSON */
   path(kind: StackFileKind, key: unknown): string {
-    const hash = createHash('sha256').update(JSON.stringify(key)).digest('hex').slice(0, 32);
+    const hash = hashOf('sha256', Buffer.from(JSON.stringify(key))).slice(0, 32);
     return join(this.directory, `${hash}.${kind}`);
   }
 

@@ -1,8 +1,8 @@
 /** Makes a layer's blob of changes: tar → sha256 (diffID) → compression → sha256 (digest), in one go. */
-import { createHash } from 'node:crypto';
 import { throwIfAborted } from '../errors.ts';
 import { asDiffID, type DiffID, type Digest, parseDigest } from '../oci/digest.ts';
 import { OCI_LAYER, OCI_LAYER_GZIP, OCI_LAYER_ZSTD } from '../oci/media-types.ts';
+import { openHash } from '../sys/hash.ts';
 import { type CompressOptions, compress } from './compress/compress.ts';
 import type { Compression } from './inflate/compression.ts';
 import { type TarItem, type TarWriterOptions, writeTar } from './tar-writer.ts';
@@ -54,7 +54,7 @@ export async function packTar(
 /** Counts and hashes what flows by. */
 class Tally {
   size = 0;
-  readonly #hash = createHash('sha256');
+  readonly #hash = openHash('sha256');
 
   async *watch(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
     for await (const chunk of source) {
@@ -65,6 +65,6 @@ class Tally {
   }
 
   digest(): string {
-    return `sha256:${this.#hash.digest('hex')}`;
+    return `sha256:${this.#hash.digest().toString('hex')}`;
   }
 }

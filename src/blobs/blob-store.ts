@@ -1,6 +1,6 @@
 /** The blob store's interface: bytes named by their digest, never visible before they are whole and verified. */
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Digest, Sha256 } from '../oci/digest.ts';
+import type { Digest } from '../oci/digest.ts';
 
 export interface BlobInfo {
   readonly digest: Digest;
@@ -40,8 +40,8 @@ export interface BlobStore {
   path(digest: Digest): string;
   /** Bytes from `start` up to, not including, `end`. */
   open(digest: Digest, range?: { readonly start: number; readonly end?: number }): AsyncIterable<Uint8Array>;
-  /** A small blob whole (manifest, config), verified again; by `sha256` where the caller has it at hand. */
-  read(digest: Digest, sha256?: Sha256): Promise<Uint8Array>;
+  /** A small blob whole (manifest, config), verified again. */
+  read(digest: Digest): Promise<Uint8Array>;
   /**
    * Waits for whoever writes or removes the same digest; undefined when the blob is there then. It stays when the
    * caller leased it before the call.

@@ -3,7 +3,6 @@
  * all that resuming needs: the bytes are hashed again by whoever takes it over, so a tail that a power loss
  * garbled costs a fetch and never becomes a blob.
  */
-import { createHash, type Hash } from 'node:crypto';
 import { fdatasync, fstatSync, ftruncateSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
@@ -12,6 +11,7 @@ import { asTslayerError, isTslayerError, TslayerError, throwIfAborted } from '..
 import type { Descriptor } from '../oci/descriptor.ts';
 import { algorithmOf } from '../oci/digest.ts';
 import { startWriteback } from '../sys/files.ts';
+import { type Hash, openHash } from '../sys/hash.ts';
 import type { FileLock } from '../sys/locks.ts';
 import type { BlobInfo, Ingest } from './blob-store.ts';
 import type { DirectorySync } from './directory-sync.ts';
@@ -50,7 +50,7 @@ export class FileIngest implements Ingest {
     this.#lock = options.lock;
     this.#target = options.target;
     this.#directory = options.directory;
-    this.#hash = createHash(algorithmOf(options.descriptor.digest));
+    this.#hash = openHash(algorithmOf(options.descriptor.digest));
   }
 
   get offset(): number {
@@ -104,7 +104,7 @@ export class FileIngest implements Ingest {
 
   restart(): void {
     ftruncateSync(this.#lock.fd, 0);
-    this.#hash = createHash(algorithmOf(this.descriptor.digest));
+    this.#hash = openHash(algorithmOf(this.descriptor.digest));
     this.#written = 0;
     this.#checkedAt = 0;
     this.#writtenBack = 0;
@@ -117,7 +117,7 @@ export class FileIngest implements Ingest {
       this.discard();
       throw new TslayerError('SIZE_MISMATCH', `blob ${digest}: expected ${size} bytes, found ${this.#written}`);
     }
-    const found = `${algorithmOf(digest)}:${this.#hash.digest('hex')}`;
+    const found = `${algorithmOf(digest)}:${this.#hash.digest().toString('hex')}`;
     if (found !== digest) {
       this.discard();
       throw new TslayerError('DIGEST_MISMATCH', `blob: expected ${digest}, found ${found}`);

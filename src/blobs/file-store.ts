@@ -17,7 +17,7 @@ import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asTslayerError, TslayerError, throwIfAborted } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { type Digest, isDigest, type Sha256, verifyBytes } from '../oci/digest.ts';
+import { type Digest, isDigest, verifyBytes } from '../oci/digest.ts';
 import { blobPath, ingestPath, type StorePaths } from '../store-layout.ts';
 import type { FileLock } from '../sys/locks.ts';
 import { unlinkAside } from '../sys/unlink.ts';
@@ -70,14 +70,14 @@ export class FileBlobStore implements BlobStore {
     }
   }
 
-  async read(digest: Digest, sha256?: Sha256): Promise<Uint8Array> {
+  async read(digest: Digest): Promise<Uint8Array> {
     const info = this.stat(digest);
     if (info === undefined) throw new TslayerError('NOT_FOUND', `blob ${digest} is not in the store`);
     if (info.size > MAX_WHOLE_BYTES) {
       throw new TslayerError('LIMIT_EXCEEDED', `blob ${digest} has ${info.size} bytes, too many to be read whole`);
     }
     const bytes = readFileSync(this.path(digest));
-    verifyBytes(bytes, digest, 'a stored blob is damaged', sha256);
+    verifyBytes(bytes, digest, 'a stored blob is damaged');
     return bytes;
   }
 

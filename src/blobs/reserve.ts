@@ -3,9 +3,9 @@
  * database's log and its shared memory. On a disk that others filled to the last byte, nothing could be removed any
  * more; so the file goes when hardly anything is free, and comes back when there is room.
  */
-import { randomBytes } from 'node:crypto';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { noise } from '../sys/random.ts';
 import { freeBytes, RESERVE_BYTES } from './space.ts';
 
 /** Some transactions; the shared memory alone takes 32 KiB. */
@@ -17,7 +17,7 @@ export function keepReserve(path: string): void {
     const free = freeBytes(dirname(path));
     if (free < SIZE) rmSync(path, { force: true });
     // Random bytes: some file systems keep zeros without room.
-    else if (free > RESERVE_BYTES && !existsSync(path)) writeFileSync(path, randomBytes(SIZE), { mode: 0o600 });
+    else if (free > RESERVE_BYTES && !existsSync(path)) writeFileSync(path, noise(SIZE), { mode: 0o600 });
   } catch {
     // A store that may only be read has no need of it, and the rest is told by what is written next.
   }

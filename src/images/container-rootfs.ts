@@ -6,7 +6,6 @@ import type { ContainerRow } from '../metadata/containers.ts';
 import type { Mount } from '../mounts/mount.ts';
 import type { ImageConfig } from '../oci/config.ts';
 import type { OperationOptions } from '../progress.ts';
-import { sha256 } from '../sys/sha256.ts';
 import type { StoreContext } from './context.ts';
 import { findImage, shortName } from './find.ts';
 import { readImage } from './read-image.ts';
@@ -43,7 +42,7 @@ export async function prepareRootfs(
   const { metadata, snapshots } = context;
   const image = findImage(context, text);
   const chain = await ensureUnpacked(context, image, request);
-  const { config } = await readImage(context, image.manifest, sha256);
+  const { config } = await readImage(context, image.manifest);
   if (config === undefined) throw new TslayerError('UNSUPPORTED', `${shortName(image.name)} is no image that can run`);
   const key = snapshotKey(request.id);
   let row: ContainerRow = {

@@ -3,7 +3,7 @@
 import { TslayerError } from '../errors.ts';
 import { type ImageConfig, parseConfig } from '../oci/config.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import type { Digest, Sha256 } from '../oci/digest.ts';
+import type { Digest } from '../oci/digest.ts';
 import { type ImageManifest, parseManifest } from '../oci/manifest.ts';
 import { DOCKER_CONFIG, OCI_CONFIG } from '../oci/media-types.ts';
 import type { StoreContext } from './context.ts';
@@ -18,16 +18,15 @@ export interface StoredImage {
 }
 
 /**
- * @param sha256 to verify by, where node:crypto would be loaded for this alone
  * @throws NOT_FOUND when a part is not in the store, DIGEST_MISMATCH when it is damaged
  */
-export async function readImage(context: StoreContext, digest: Digest, sha256?: Sha256): Promise<StoredImage> {
+export async function readImage(context: StoreContext, digest: Digest): Promise<StoredImage> {
   const { metadata, blobs } = context;
   const row = metadata.blobs.get(digest);
-  const manifestBytes = await blobs.read(digest, sha256);
+  const manifestBytes = await blobs.read(digest);
   const manifest = parseManifest(manifestBytes, row?.mediaType, `manifest ${digest}`);
   if (manifest.kind === 'index') throw new TslayerError('MALFORMED', `${digest} is an index, not an image`);
-  const configBytes = await blobs.read(manifest.config.digest, sha256);
+  const configBytes = await blobs.read(manifest.config.digest);
   const isImage = manifest.config.mediaType === OCI_CONFIG || manifest.config.mediaType === DOCKER_CONFIG;
   return {
     descriptor: { mediaType: manifest.mediaType, digest, size: manifestBytes.length },

@@ -12,10 +12,10 @@ import type { Repository, UnfinishedUpload, UploadMemory } from '../../registry-
 import type { Descriptor } from '../oci/descriptor.ts';
 import { nameOf } from '../oci/reference.ts';
 import type { StorePaths } from '../store-layout.ts';
+import { hashOf } from '../sys/hash.ts';
 import { hasErrno } from '../sys/libc.ts';
 import { type FileLock, tryLock } from '../sys/locks.ts';
 import { namesIn } from '../sys/names-in.ts';
-import { sha256 } from '../sys/sha256.ts';
 import type { StoreContext } from './context.ts';
 
 /**
@@ -32,7 +32,7 @@ export function uploadMemory(
   minBytes: number = REMEMBERED_BYTES,
 ): (UploadMemory & Disposable) | undefined {
   if (size < minBytes) return undefined;
-  return new FileMemory(uploads, sha256(Buffer.from(`${nameOf(repository)}@${digest}`)));
+  return new FileMemory(uploads, hashOf('sha256', Buffer.from(`${nameOf(repository)}@${digest}`)));
 }
 
 class FileMemory implements UploadMemory, Disposable {

@@ -4,7 +4,6 @@
  * Only the registered algorithms are accepted, and the grammar is checked before a digest comes near a path or
  * an address: a digest with a slash in it once escaped a store (CVE-2024-3727).
  */
-import { createHash } from 'node:crypto';
 import { TslayerError } from '../errors.ts';
 
 declare const brand: unique symbol;
@@ -46,17 +45,25 @@ export function hexOf(digest: Digest | DiffID | ChainID): string {
   return digest.slice(digest.indexOf(':') + 1);
 }
 
-export function digestOf(bytes: Uint8Array | string, algorithm: Algorithm = 'sha256'): Digest {
-  return `${algorithm}:${createHash(algorithm).update(bytes).digest('hex')}` as Digest;
+/** Gives hexadecimal digits. */
+export type HashBytes = (algorithm: Algorithm, bytes: Uint8Array) => string;
+
+// Not imported: many a command and thread needs no hash of Node's, which takes 6 ms to load.
+let hashBytes: HashBytes = (algorithm, bytes) =>
+  process.getBuiltinModule('node:crypto').createHash(algorithm).update(bytes).digest('hex');
+
+/** Another way to the same digests, for a program that would load node:crypto for them alone. */
+export function hashWith(other: HashBytes): void {
+  hashBytes = other;
 }
 
-/** Another way to SHA-256, in hexadecimal digits. */
-export type Sha256 = (bytes: Uint8Array) => string;
+export function digestOf(bytes: Uint8Array | string, algorithm: Algorithm = 'sha256'): Digest {
+  return `${algorithm}:${hashBytes(algorithm, typeof bytes === 'string' ? Buffer.from(bytes) : bytes)}` as Digest;
+}
 
 /** Bytes held in memory (manifests, configs) checked against their name. */
-export function verifyBytes(bytes: Uint8Array, digest: Digest, what: string, sha256?: Sha256): void {
-  const algorithm = algorithmOf(digest);
-  const found = sha256 && algorithm === 'sha256' ? `sha256:${sha256(bytes)}` : digestOf(bytes, algorithm);
+export function verifyBytes(bytes: Uint8Array, digest: Digest, what: string): void {
+  const found = digestOf(bytes, algorithmOf(digest));
   if (found !== digest) {
     throw new TslayerError('DIGEST_MISMATCH', `${what}: expected ${digest}, found ${found}`);
   }

@@ -1,24 +1,34 @@
-/** Names that nobody else chooses. From the kernel's own device: node:crypto takes 6 ms of a start to load. */
-import { randomBytes } from 'node:crypto';
+/** Chance, from the kernel's own device: node:crypto takes 6 ms of a start to load. */
 import { closeSync, openSync, readSync } from 'node:fs';
 
-/** @param bytes how much chance there is in it; at most 256, which one read always gives. @returns two digits for each */
+/** A name that nobody else chooses. @param bytes how much chance there is in it @returns two digits for each */
 export function randomHex(bytes: number): string {
-  return fromDevice(bytes).toString('hex');
+  return noise(bytes).toString('hex');
 }
 
-function fromDevice(length: number): Buffer {
+/** So many bytes that nobody can foresee, and nothing can compress. */
+export function noise(length: number): Buffer {
   let fd: number;
   try {
     fd = openSync('/dev/urandom', 'r');
   } catch {
     // A root without devices.
-    return randomBytes(length);
+    return fromNode(length);
   }
   try {
     const bytes = Buffer.alloc(length);
-    return readSync(fd, bytes, 0, length, null) === length ? bytes : randomBytes(length);
+    // More than 256 may come in pieces, when a signal comes between. random(4).
+    for (let done = 0; done < length; ) {
+      const count = readSync(fd, bytes, done, length - done, null);
+      if (count === 0) return fromNode(length);
+      done += count;
+    }
+    return bytes;
   } finally {
     closeSync(fd);
   }
+}
+
+function fromNode(length: number): Buffer {
+  return process.getBuiltinModule('node:crypto').randomBytes(length);
 }

@@ -125,7 +125,7 @@ describe('kept code', () => {
 describe('the parts of the command line', () => {
   const command: [string] = [join(import.meta.dirname, '../../bin/tslayer.cjs')];
 
-  test('that a listing and a pull of what is there read are the first one', async () => {
+  test('that are read are the first one by a listing and a pull of what is there, and few by others', async () => {
     using directory = tempDir('parts');
     await using registry = await layoutRegistry();
     const image = await addImage(registry.content, [{ 'etc/motd': 'hello' }]);
@@ -153,7 +153,9 @@ describe('the parts of the command line', () => {
       return readFileSync(scripts, 'utf8').trim().split('\n');
     };
     const name = `${registry.host}/one:1`;
-    assert.ok((await scriptsOf('pull', name)).length > 1, 'a new image takes more than one part');
+    const parts = (...names: string[]) =>
+      ['src-cli-main.cjs', ...names.map((part) => `src-cli-main-${part}.cjs`)].sort();
+    assert.deepEqual((await scriptsOf('pull', name)).sort(), parts('mount', 'transfer'));
     assert.deepEqual(await scriptsOf('pull', name), ['src-cli-main.cjs']);
     assert.deepEqual(await scriptsOf('images'), ['src-cli-main.cjs']);
   });
@@ -181,6 +183,9 @@ describe('the parts of the command line', () => {
       for (const words of ['mount --name box base:1', 'mounts', 'tag base:1 base:2', 'rmi base:2', 'ps', 'gc']) {
         assert.match(await run({ NODE_OPTIONS: `--require ${hook}` }, ...words.split(' ')), /^\[\]$/m, words);
       }
+      const loaded = await run({ NODE_OPTIONS: `--require ${hook}` }, 'commit', 'box', 'changed:1');
+      assert.match(loaded, /'stream'/);
+      assert.doesNotMatch(loaded, /crypto/);
     } finally {
       await run({}, 'umount', 'box');
     }

@@ -1,7 +1,7 @@
 /** Finishes an image: the raw tar lies behind the head, the tree is whole; metadata follows, the superblock is last. */
-import { createHash } from 'node:crypto';
 import { readSync } from 'node:fs';
 import { TslayerError } from '../../../src/errors.ts';
+import { hashOf } from '../../../src/sys/hash.ts';
 import { alignUp, BLOCK_SIZE, HEAD_SIZE } from '../format/layout.ts';
 import { writeNote } from '../format/note.ts';
 import { encodeHead } from '../format/superblock.ts';
@@ -59,7 +59,7 @@ function move(fd: number, { from, to, length }: Copy): void {
 
 /** Different for each image, so that overlayfs can tell its lower file systems apart; the same in each try. */
 export function imageUuid(name: string): Uint8Array {
-  const uuid = createHash('sha256').update(`tslayer erofs ${name}`).digest().subarray(0, 16);
+  const uuid = Buffer.from(hashOf('sha256', Buffer.from(`tslayer erofs ${name}`)), 'hex').subarray(0, 16);
   uuid[6] = (uuid[6]! & 0x0f) | 0x80; // version 8: of one's own making (RFC 9562)
   uuid[8] = (uuid[8]! & 0x3f) | 0x80;
   return uuid;

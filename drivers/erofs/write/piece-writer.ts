@@ -1,6 +1,6 @@
 /** Writes an area of a file from front to back, in pieces of a megabyte at most, with zeros where nothing was put. */
-import { createHash } from 'node:crypto';
 import { writeSync } from 'node:fs';
+import { openHash } from '../../../src/sys/hash.ts';
 
 const PIECE = 1 << 20;
 
@@ -19,7 +19,7 @@ export class PieceWriter {
   #base: number;
   #used = 0;
   /** Of all that was written. */
-  readonly #hash = createHash('sha256');
+  readonly #hash = openHash('sha256');
 
   /** @param length of the area: a small one takes a small buffer */
   constructor(fd: number, position: number, length: number) {

@@ -1,7 +1,7 @@
 /** The last stage of a layer: its raw tar is hashed, read and handed to the sink, chunk by chunk. */
-import { createHash, type Hash } from 'node:crypto';
 import { asTslayerError } from '../../errors.ts';
 import { type Algorithm, asDiffID, type DiffID } from '../../oci/digest.ts';
+import { type Hash, openHash } from '../../sys/hash.ts';
 import { IndexWriter } from '../layer-index/writer.ts';
 import type { LayerLimits, LayerSink, OpenSink, SinkPlan, SinkResult } from '../sink.ts';
 import { TarReader } from '../tar-reader.ts';
@@ -37,7 +37,7 @@ export class LayerStage {
 
   private constructor(target: LayerTarget, openSink: OpenSink) {
     this.#algorithm = target.algorithm;
-    this.#hash = createHash(target.algorithm);
+    this.#hash = openHash(target.algorithm);
     // Opened first: a sink may change the thread's root, and the index lies outside.
     this.#index = target.indexPath === undefined ? undefined : new IndexWriter(target.indexPath);
     try {
@@ -64,7 +64,7 @@ export class LayerStage {
     const indexed = this.#index !== undefined;
     this.#index?.finish();
     const result = this.#sink.finish();
-    const diffId = asDiffID(`${this.#algorithm}:${this.#hash.digest('hex')}`);
+    const diffId = asDiffID(`${this.#algorithm}:${this.#hash.digest().toString('hex')}`);
     return { diffId, tarSize: this.size, result, indexed };
   }
 

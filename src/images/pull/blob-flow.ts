@@ -2,11 +2,11 @@
  * Lets a blob flow past a reader and into the store, wherever it is now: with the source, half here, or here. When
  * the reader fails, the blob's own digest says whose fault it was.
  */
-import { createHash } from 'node:crypto';
 import { isTslayerError, TslayerError, throwIfAborted } from '../../errors.ts';
 import type { Descriptor } from '../../oci/descriptor.ts';
 import { algorithmOf } from '../../oci/digest.ts';
 import type { OperationOptions } from '../../progress.ts';
+import { openHash } from '../../sys/hash.ts';
 import type { StoreContext } from '../context.ts';
 import { BlobFeed } from './feed.ts';
 import type { PullSource } from './source.ts';
@@ -78,7 +78,7 @@ async function readStored(descriptor: Descriptor, reader: BlobReader, options: B
   const { digest } = descriptor;
   // Written by a process that died before it could put a row. It was verified, but not by anybody we know.
   const isOrphan = !context.metadata.blobs.has(digest);
-  const hash = createHash(algorithmOf(digest));
+  const hash = openHash(algorithmOf(digest));
   const iterator = context.blobs.open(digest)[Symbol.asyncIterator]();
   const bytes: AsyncIterable<Uint8Array> = {
     [Symbol.asyncIterator]: () => ({
@@ -93,7 +93,7 @@ async function readStored(descriptor: Descriptor, reader: BlobReader, options: B
   let found: string | undefined;
   const stored = async () => {
     if (isOrphan) for await (const _chunk of bytes);
-    found ??= `${algorithmOf(digest)}:${hash.digest('hex')}`;
+    found ??= `${algorithmOf(digest)}:${hash.digest().toString('hex')}`;
     if (isOrphan && found !== digest) {
       throw new TslayerError('DIGEST_MISMATCH', `stored blob: expected ${digest}, found ${found}`);
     }
