@@ -25,14 +25,22 @@ const ROOTS = {
   /** What a mount needs, and so a container. */
   mount: [
     ...['mount', 'umount', 'rmi'].map((name) => `src/cli/commands/${name}.ts`),
+    'src/cli/flags.ts',
     ...['collect', 'lease', 'mount', 'remove'].map((name) => `src/images/${name}.ts`),
     ...['mountinfo', 'perform', 'shared-stages', 'unmount'].map((name) => `src/mounts/${name}.ts`),
-    'src/sys/locks.ts',
+    // The first of them is what a command that took longer ends with: it would read all of the last part for it.
+    ...['end-process', 'hash', 'locks'].map((name) => `src/sys/${name}.ts`),
     'drivers/index.ts',
     'drivers/erofs/index.ts',
   ],
   /** A pull of what is new. */
   transfer: ['src/archive/pipeline/unpacker.ts', 'src/blobs/file-ingest.ts', 'src/images/pull/image-fetch.ts'],
+  /** A new layer, and its way to a registry. */
+  publish: [
+    ...['commit', 'push'].map((name) => `src/cli/commands/${name}.ts`),
+    ...['commit', 'push'].map((name) => `src/images/${name}.ts`),
+    'registry-client/write/writer.ts',
+  ],
   launch: [
     ...['exec', 'ps', 'rm', 'run'].map((name) => `src/cli/commands/${name}.ts`),
     ...['remove', 'run'].map((name) => `src/containers/${name}.ts`),
