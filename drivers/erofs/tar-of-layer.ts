@@ -1,11 +1,14 @@
 /** The raw tar that an image keeps, byte for byte, without mounting it. */
 import { createHash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { closeSync, createReadStream, openSync } from 'node:fs';
 import type { TarEntry } from '../../src/archive/entry.ts';
 import { TslayerError } from '../../src/errors.ts';
 import type { DiffID } from '../../src/oci/digest.ts';
+import { inSlices } from '../tree/slices.ts';
+import { digestCopied } from './copied-data.ts';
 import { BLOCK_SIZE, HEAD_SIZE } from './format/layout.ts';
-import type { LayerNote } from './format/note.ts';
+import { type LayerNote, writeNote } from './format/note.ts';
+import { encodeHead } from './format/superblock.ts';
 import { ImageReader } from './read/image-reader.ts';
 
 const CHUNK = 1 << 20;
@@ -54,8 +57,19 @@ interface Head {
 }
 
 async function metadataDamage(path: string, { note, metadataAt }: Head): Promise<string | undefined> {
+  const copied = await copiedDigestOf(path, HEAD_SIZE + note.tarLength, metadataAt);
+  if (Buffer.compare(copied, note.copiedDigest) !== 0) return 'the data of its sparse files is damaged';
   const found = await digestOf('sha256', createReadStream(path, { start: metadataAt, highWaterMark: CHUNK }));
   return found.equals(note.metadataDigest) ? undefined : 'its metadata is damaged';
+}
+
+async function copiedDigestOf(path: string, from: number, to: number): Promise<Uint8Array> {
+  const fd = openSync(path, 'r');
+  try {
+    return await inSlices(digestCopied(fd, from, to));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 async function digestOf(algorithm: string, bytes: AsyncIterable<Uint8Array>): Promise<Buffer> {
@@ -67,7 +81,11 @@ async function digestOf(algorithm: string, bytes: AsyncIterable<Uint8Array>): Pr
 function headOf(path: string): Head | string {
   try {
     using image = new ImageReader(path);
-    return { note: image.note, metadataAt: image.superblock.metaBlock * BLOCK_SIZE };
+    const { note, superblock } = image;
+    const written = encodeHead(superblock);
+    writeNote(written, note);
+    if (Buffer.compare(written, image.bytes(0, HEAD_SIZE)) !== 0) return 'its head is damaged';
+    return { note, metadataAt: superblock.metaBlock * BLOCK_SIZE };
   } catch (error) {
     if (error instanceof TslayerError) return error.message;
     throw error;

@@ -7,6 +7,7 @@
  */
 import { closeSync, openSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
+import { NOTHING_COPIED } from '../copied-data.ts';
 import { encodeDevices } from '../format/devices.ts';
 import { alignUp, BLOCK_SIZE, HEAD_SIZE } from '../format/layout.ts';
 import { writeNote } from '../format/note.ts';
@@ -34,6 +35,7 @@ export function writeMerged(path: string, name: string, layers: readonly string[
     writeNote(head, {
       tarLength: 0,
       metadataDigest,
+      copiedDigest: NOTHING_COPIED,
       opaqueRoot: true,
       implicitRoot: false,
       implicitDirectories: false,

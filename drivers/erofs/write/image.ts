@@ -2,6 +2,7 @@
 import { readSync } from 'node:fs';
 import { TslayerError } from '../../../src/errors.ts';
 import { hashOf } from '../../../src/sys/hash.ts';
+import { digestCopied, NOTHING_COPIED } from '../copied-data.ts';
 import { alignUp, BLOCK_SIZE, HEAD_SIZE } from '../format/layout.ts';
 import { writeNote } from '../format/note.ts';
 import { encodeHead } from '../format/superblock.ts';
@@ -23,6 +24,8 @@ export function finishImage(fd: number, tree: LayerTree, tarEnd: number, name: s
   const maps = new SparseMaps(tree, plans);
   const plan = planImage(tree, order, maps, { metaStart: alignUp(planner.end, 4096), reserved: RESERVED });
   for (const copy of planner.copies) move(fd, copy);
+  const copiedDigest =
+    planner.copies.length === 0 ? NOTHING_COPIED : runToEnd(digestCopied(fd, tarEnd, plan.metaStart));
   const metadataDigest = emitMetadata(fd, { tree, order, maps, plan });
   const head = encodeHead({
     rootNid: tree.inodes.nid[tree.directories.inode[0]!]!,
@@ -35,11 +38,19 @@ export function finishImage(fd: number, tree: LayerTree, tarEnd: number, name: s
   writeNote(head, {
     tarLength: tarEnd - HEAD_SIZE,
     metadataDigest,
+    copiedDigest,
     opaqueRoot: tree.opaqueRoot,
     implicitRoot: tree.implicitRoot,
     implicitDirectories: tree.hasImplicit,
   });
   writeAll(fd, head, 0);
+}
+
+function runToEnd<T>(work: Generator<unknown, T>): T {
+  for (;;) {
+    const step = work.next();
+    if (step.done) return step.value;
+  }
 }
 
 /** A file whose data would lie behind the tar is a truncated one; the reader finds it first, the kernel never. */

@@ -50,6 +50,7 @@ describe('superblock', () => {
     const note = {
       tarLength: 2 ** 40 + 512,
       metadataDigest: new Uint8Array(32).fill(9),
+      copiedDigest: new Uint8Array(32).fill(7),
       opaqueRoot: true,
       implicitRoot: false,
       implicitDirectories: true,
