@@ -55,14 +55,16 @@ export class LayerTree {
       return;
     }
     const before = parent.get(name);
-    const keeps = entry.type === 'directory' && before?.children !== undefined;
+    const isDirectory = entry.type === 'directory';
+    const keeps = isDirectory && before?.children !== undefined;
     if (!keeps) unlink(before);
     parent.set(name, {
       info: { entry, crc32, links: 1 },
       // A whiteout of the same layer stays: what lies below it is hidden, and so a directory is opaque.
       whiteout: before?.whiteout ?? false,
-      opaque: keeps ? before.opaque : false,
-      children: keeps ? before.children : entry.type === 'directory' ? new Map() : undefined,
+      // In place of something else of this layer it hides what lies below that too.
+      opaque: keeps ? before.opaque : isDirectory && before !== undefined,
+      children: keeps ? before.children : isDirectory ? new Map() : undefined,
       linkBelow: undefined,
     });
   }

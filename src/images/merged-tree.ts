@@ -63,10 +63,12 @@ function mergeNode(below: MergedNode | undefined, node: LayerNode, merge: Merge)
     mergeInto(fresh, node, merge);
     return fresh;
   }
-  // A directory over a directory: the upper one's attributes, both one's files.
+  // A directory over a directory: the upper one's attributes, both one's files. What hides the lower one is no more
+  // that directory, even if no entry says what it is like.
+  const ownLooks = node.info !== undefined || node.opaque;
   const both: MergedNode = {
-    info: node.info ?? below.info,
-    layer: node.info ? merge.number : below.layer,
+    info: ownLooks ? node.info : below.info,
+    layer: ownLooks ? merge.number : below.layer,
     children: below.children,
   };
   mergeInto(both, node, merge);
