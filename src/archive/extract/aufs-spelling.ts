@@ -60,19 +60,18 @@ export class AufsSpelling extends Spelling {
     this.replaced(path);
   }
 
-  /** A name and its whiteout may have come by different paths. In an opaque directory nothing is left to hide. */
+  /**
+   * A name and its whiteout may have come by different paths; of a directory that is what makes it opaque. In an opaque
+   * directory nothing is left to hide.
+   */
   override finish(): void {
-    const isMarked = (directory: Uint8Array) => look(join(directory, OPAQUE)) !== undefined;
-    const opaque = this.#hidden.opaqueNow(isMarked);
     for (const path of this.#hidden.whiteoutsNow()) {
       const found = look(path);
-      if (found === undefined && !isUnder(keyOf(path), opaque)) continue;
-      const removed = removeFile(whiteoutOf(path));
-      // It may have gone with the directory that it was in, or be another's of the same name.
-      if (removed === -errnos.ENOENT) continue;
-      must(removed, 'remove the whiteout', path);
-      if (found?.type === S_IFDIR) this.replaced(path);
+      if (found !== undefined && removeWhiteout(path) && found.type === S_IFDIR) this.replaced(path);
     }
+    const isMarked = (directory: Uint8Array) => look(join(directory, OPAQUE)) !== undefined;
+    const opaque = this.#hidden.opaqueNow(isMarked);
+    for (const path of this.#hidden.whiteoutsNow()) if (isUnder(keyOf(path), opaque)) removeWhiteout(path);
   }
 
   #create(path: Uint8Array): void {
@@ -84,6 +83,12 @@ export class AufsSpelling extends Spelling {
     if (fd === -errnos.EEXIST) return;
     closeFd(must(fd, 'make the whiteout', path));
   }
+}
+
+/** False when it is not there: it may have gone with the directory that it was in. */
+function removeWhiteout(path: Uint8Array): boolean {
+  const removed = removeFile(whiteoutOf(path));
+  return removed !== -errnos.ENOENT && must(removed, 'remove the whiteout', path) >= 0;
 }
 
 function whiteoutOf(path: Uint8Array): Uint8Array {
