@@ -73,15 +73,29 @@ export type Change =
 export interface LayerToVerify {
   readonly diffId: DiffID;
   readonly tarSize: number;
-  /** Its dense files as they were unpacked, where that was noted: read while the driver verifies. */
-  readonly files?: Iterable<LayerFile> | undefined;
+  /**
+   * The root of what was unpacked; of a `sequential` driver's layer, of all that its stack shows. It is read when it is
+   * asked for. NOT_FOUND when nothing tells what the layer held: then nor can the driver.
+   */
+  tree(): Promise<ExpectedNode>;
 }
 
-export interface LayerFile {
-  /** As in a TarEntry. */
-  readonly path: Uint8Array;
-  readonly size: number;
-  readonly crc32: number;
+/** A name of a layer, as it was unpacked. */
+export interface ExpectedNode {
+  /** All names of a hard-linked file share one. Undefined for a directory that is only implied, and a whiteout. */
+  readonly info:
+    | {
+        readonly entry: TarEntry;
+        /** Of a file's stored bytes; undefined where it is not known. */
+        readonly crc32?: number | undefined;
+      }
+    | undefined;
+  /** What layers below have under this name is hidden. */
+  readonly whiteout?: boolean;
+  /** What layers below have in this directory is hidden. */
+  readonly opaque?: boolean;
+  /** Present on directories. Names are bytes as Latin-1, one character each. */
+  readonly children: ReadonlyMap<string, ExpectedNode> | undefined;
 }
 
 export interface StorageDriver {

@@ -22,3 +22,4 @@ export { type CopyResult, copyTree } from './tree/copy.ts';
 export { removeTree } from './tree/remove.ts';
 export { inSlices } from './tree/slices.ts';
 export { treeUsage } from './tree/usage.ts';
+export { type TreeToVerify, verifyTree } from './verify/tree.ts';

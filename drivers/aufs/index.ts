@@ -26,7 +26,6 @@ import { Directories } from '../directories/directories.ts';
 import { noteImplied } from '../directories/implied.ts';
 import { looksWith, removeLooks, sweepLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
-import { verifyFiles } from '../directories/verify.ts';
 import type {
   Change,
   DriverModule,
@@ -38,6 +37,8 @@ import type {
   StorageDriver,
   Usage,
 } from '../driver.ts';
+import { verifyImplied } from '../verify/implied.ts';
+import { verifyTree } from '../verify/tree.ts';
 import { layerBranches } from './branches.ts';
 import { type AufsPlaces, aufsPlaces, DIFF } from './places.ts';
 import { aufsMounts, canBeBranch } from './plan.ts';
@@ -139,8 +140,12 @@ export class AufsDriver implements StorageDriver {
     yield* changesOf({ tree, spelling: aufsSpelling, parent: below?.fd, parentRoot });
   }
 
-  async verify(id: LayerId, { files }: LayerToVerify): Promise<string | undefined> {
-    return files && verifyFiles(this.#directories.of(id, DIFF), files);
+  async verify(id: LayerId, layer: LayerToVerify): Promise<string | undefined> {
+    const directories = this.#directories;
+    const expected = await layer.tree();
+    const tree = directories.of(id, DIFF);
+    const damage = await verifyTree({ tree, spelling: aufsSpelling, expected, directories });
+    return damage ?? verifyImplied(directories.of(id), expected);
   }
 
   usage(id: LayerId): Promise<Usage> {

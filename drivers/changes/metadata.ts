@@ -39,8 +39,8 @@ const MACHINE_XATTRS = [
   'trusted.SGI_ACL_DEFAULT',
 ];
 
-function isCarried(name: Buffer): boolean {
-  const text = name.toString('latin1');
+export function isCarried(name: Uint8Array): boolean {
+  const text = Buffer.from(name).toString('latin1');
   return !isReservedXattr(text) && !MACHINE_XATTRS.includes(text);
 }
 

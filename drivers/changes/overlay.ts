@@ -30,6 +30,12 @@ export function overlaySpelling(userxattr: boolean): Spelling {
   };
 }
 
+/** Whether an open directory of a layer is marked as one whose whiteouts nobody is to see. */
+export function overlayFilter(userxattr: boolean): (fd: number) => boolean {
+  const mark = userxattr ? 'user.overlay.origin' : 'trusted.overlay.origin';
+  return (fd) => getXattrFd(fd, mark) !== undefined;
+}
+
 /** A character device 0:0, which nobody can make through a mounted overlay. */
 function isWhiteout(fd: number, { name, type }: DirectoryEntry): boolean {
   if (type !== DT_CHR && type !== DT_UNKNOWN) return false;

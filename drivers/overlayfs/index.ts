@@ -14,12 +14,11 @@ import type { SinkResult } from '../../src/archive/sink.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { openMounts } from '../../src/mounts/open.ts';
 import { changesOf } from '../changes/index.ts';
-import { overlaySpelling } from '../changes/overlay.ts';
+import { overlayFilter, overlaySpelling } from '../changes/overlay.ts';
 import { Directories } from '../directories/directories.ts';
 import { noteImplied } from '../directories/implied.ts';
 import { removeLooks, requireLooksUnused, sweepLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
-import { verifyFiles } from '../directories/verify.ts';
 import type {
   Change,
   DriverModule,
@@ -32,6 +31,8 @@ import type {
   Usage,
 } from '../driver.ts';
 import { inUserNamespace } from '../overlay/upper.ts';
+import { verifyImplied } from '../verify/implied.ts';
+import { verifyTree } from '../verify/tree.ts';
 import { DIFF, emptyDirectories, mountsOf, type OverlayContext, WORK } from './mounts.ts';
 import { probeOverlay } from './probe.ts';
 
@@ -94,8 +95,12 @@ class OverlayDriver implements StorageDriver {
     });
   }
 
-  async verify(id: LayerId, { files }: LayerToVerify): Promise<string | undefined> {
-    return files && verifyFiles(this.#directories.of(id, DIFF), files);
+  async verify(id: LayerId, layer: LayerToVerify): Promise<string | undefined> {
+    const { directories, userxattr } = this.#context;
+    const expected = await layer.tree();
+    const tree = directories.of(id, DIFF);
+    const marks = { spelling: overlaySpelling(userxattr), filters: overlayFilter(userxattr) };
+    return (await verifyTree({ tree, ...marks, expected, directories })) ?? verifyImplied(directories.of(id), expected);
   }
 
   usage(id: LayerId): Promise<Usage> {

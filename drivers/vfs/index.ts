@@ -16,7 +16,6 @@ import { changesOf } from '../changes/index.ts';
 import { wholeTree } from '../changes/spelling.ts';
 import { Directories } from '../directories/directories.ts';
 import { dressRoot, openDirectory } from '../directories/root.ts';
-import { verifyFiles } from '../directories/verify.ts';
 import type {
   Change,
   DriverModule,
@@ -30,6 +29,7 @@ import type {
 } from '../driver.ts';
 import { type CopyResult, copyTree } from '../tree/copy.ts';
 import { inSlices } from '../tree/slices.ts';
+import { verifyTree } from '../verify/tree.ts';
 import { readOrigin, writeOrigin } from './origin.ts';
 import { probeVfs } from './probe.ts';
 
@@ -106,9 +106,10 @@ class VfsDriver implements StorageDriver {
     }
   }
 
-  /** The layer's own files; copies of its parents' are not looked at. */
-  async verify(id: LayerId, { files }: LayerToVerify): Promise<string | undefined> {
-    return files && verifyFiles(this.#directories.of(id, TREE), files);
+  async verify(id: LayerId, layer: LayerToVerify): Promise<string | undefined> {
+    const directories = this.#directories;
+    const expected = await layer.tree();
+    return verifyTree({ tree: directories.of(id, TREE), spelling: wholeTree, expected, directories });
   }
 
   usage(id: LayerId): Promise<Usage> {

@@ -13,6 +13,7 @@ import type {
   DriverModule,
   LayerApplication,
   LayerId,
+  LayerToVerify,
   MountRequest,
   Probe,
   Stack,
@@ -27,6 +28,7 @@ import {
   type Mount,
   type Origin,
   openMounts,
+  verifyTree,
   wholeTree,
 } from 'tslayer/drivers/toolkit';
 import { createSubvolume, destroySubvolume, setReadOnly, snapshotSubvolume } from './subvolumes.ts';
@@ -117,6 +119,12 @@ class BtrfsDriver implements StorageDriver {
       parentRoot: top === undefined ? undefined : this.#directories.of(top, TREE),
       origin: ORIGIN,
     });
+  }
+
+  async verify(id: LayerId, layer: LayerToVerify): Promise<string | undefined> {
+    const directories = this.#directories;
+    const expected = await layer.tree();
+    return verifyTree({ tree: directories.of(id, TREE), spelling: wholeTree, expected, directories });
   }
 
   /** As `du` counts: blocks that snapshots share are counted for each of them. */

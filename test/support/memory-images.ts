@@ -76,7 +76,15 @@ export async function addImage(
   layerFiles: readonly Files[],
   options: { readonly form?: LayerForm; readonly platform?: Platform; readonly cmd?: readonly string[] } = {},
 ): Promise<MemoryImage> {
-  const tars = await Promise.all(layerFiles.map(tarOf));
+  return addTars(content, await Promise.all(layerFiles.map(tarOf)), options);
+}
+
+/** The same of whole tars. */
+export function addTars(
+  content: MemoryContent,
+  tars: readonly Buffer[],
+  options: { readonly form?: LayerForm; readonly platform?: Platform; readonly cmd?: readonly string[] } = {},
+): MemoryImage {
   const diffIDs = tars.map((tar) => asDiffID(digestOf(tar)));
   const layers = tars.map((tar) => {
     if (options.form === 'none') return content.add(OCI_LAYER, tar);

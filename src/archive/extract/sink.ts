@@ -14,17 +14,9 @@
  */
 import { asTslayerError, TslayerError } from '../../errors.ts';
 import { O_DIRECTORY, O_RDONLY, openAt, statAt } from '../../sys/at.ts';
-import { makedev, S_IFBLK, S_IFCHR, S_IFIFO, syncfs } from '../../sys/files.ts';
+import { syncfs } from '../../sys/files.ts';
 import { closeFd, errnos } from '../../sys/libc.ts';
-import {
-  createFile,
-  makeLink,
-  makeNode,
-  makeSymlink,
-  setFileTimes,
-  setModeFd,
-  setOwnerFd,
-} from '../../sys/make-files.ts';
+import { createFile, makeLink, setFileTimes, setModeFd, setOwnerFd } from '../../sys/make-files.ts';
 import { AT_FDCWD } from '../../sys/mount-api.ts';
 import { removeXattr } from '../../sys/xattr.ts';
 import type { TarEntry } from '../entry.ts';
@@ -38,6 +30,7 @@ import { LayerBeside } from './merge.ts';
 import { MergeSpelling } from './merge-spelling.ts';
 import { OpenFile } from './open-file.ts';
 import type { ExtractOptions } from './plan.ts';
+import { makeSpecial } from './special.ts';
 import { keyOf } from './spelling.ts';
 import { Warnings } from './warnings.ts';
 
@@ -205,20 +198,6 @@ class ExtractSink implements LayerSink {
       syncfs(fd);
     } finally {
       closeFd(fd);
-    }
-  }
-}
-
-function makeSpecial(entry: TarEntry): number {
-  const { path, mode } = entry;
-  switch (entry.type) {
-    case 'symlink':
-      return makeSymlink(entry.linkname, path);
-    case 'fifo':
-      return makeNode(path, S_IFIFO | mode, 0);
-    default: {
-      const type = entry.type === 'char' ? S_IFCHR : S_IFBLK;
-      return makeNode(path, type | mode, makedev(entry.deviceMajor, entry.deviceMinor));
     }
   }
 }

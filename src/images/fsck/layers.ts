@@ -2,12 +2,12 @@
  * Unpacked layers: each row's layer is there and is what was unpacked; writable snapshots have their directories. What
  * the driver made of whole stacks is as it was written.
  */
-import type { StorageDriver } from '../../../drivers/driver.ts';
-import { throwIfAborted } from '../../errors.ts';
+import type { ExpectedNode, StorageDriver } from '../../../drivers/driver.ts';
+import { asTslayerError, isTslayerError, throwIfAborted } from '../../errors.ts';
 import type { LayerRow } from '../../metadata/layers.ts';
 import type { StoreContext } from '../context.ts';
+import { expectedTree, stackOf } from './expected-tree.ts';
 import type { CheckOptions, Finding } from './finding.ts';
-import { layerFiles } from './layer-content.ts';
 import { restoreLayer } from './restore-layer.ts';
 
 export async function* checkLayers(context: StoreContext, options: CheckOptions): AsyncIterable<Finding> {
@@ -16,7 +16,7 @@ export async function* checkLayers(context: StoreContext, options: CheckOptions)
   const driver = await context.driver();
   const present = new Set<string>();
   for await (const id of driver.list()) present.add(id);
-  for (const row of metadata.layers.list()) {
+  for (const row of lowestFirst(context, driver)) {
     throwIfAborted(options.signal);
     const message = present.has(row.id) ? await damageOf(context, driver, row, options) : 'the layer is missing';
     if (message === undefined || metadata.layers.get(row.key)?.id !== row.id) continue;
@@ -31,6 +31,14 @@ export async function* checkLayers(context: StoreContext, options: CheckOptions)
       repair: () => dropSnapshot(context, row.key),
     };
   }
+}
+
+/** A layer that holds those below is made again of them: they have to be sound by then. */
+function lowestFirst(context: StoreContext, driver: StorageDriver): LayerRow[] {
+  const rows = context.metadata.layers.list();
+  if (driver.stacking === 'independent') return rows;
+  const depths = new Map(rows.map(({ key }) => [key, stackOf(context, key).length]));
+  return rows.sort((a, b) => (depths.get(a.key) ?? 0) - (depths.get(b.key) ?? 0));
 }
 
 /** What is damaged goes, and is made again when its stack is next mounted. */
@@ -56,13 +64,31 @@ async function damageOf(
   row: LayerRow,
   options: CheckOptions,
 ): Promise<string | undefined> {
+  try {
+    return (options.deep ? await contentDamage(context, driver, row, options) : undefined) ?? (await cut(driver, row));
+  } catch (error) {
+    // A disk that fails, a layer that nothing tells of any more.
+    if (isTslayerError(error, 'ABORTED')) throw error;
+    return `it cannot be checked: ${asTslayerError(error).message}`;
+  }
+}
+
+async function contentDamage(
+  context: StoreContext,
+  driver: StorageDriver,
+  row: LayerRow,
+  options: CheckOptions,
+): Promise<string | undefined> {
+  const { diffId, tarSize } = row;
+  const tree = (): Promise<ExpectedNode> => expectedTree(context, driver.stacking, row, options);
+  return driver.verify?.(row.id, { diffId, tarSize, tree });
+}
+
+async function cut(driver: StorageDriver, row: LayerRow): Promise<string | undefined> {
   const { bytes, inodes } = await driver.usage(row.id);
   if (inodes !== row.inodes) return `it has ${inodes} inodes instead of ${row.inodes}`;
   // Blocks may be allocated otherwise later; a layer that lost half of them was cut.
-  if (bytes < row.bytes / 2) return `it has ${bytes} bytes instead of ${row.bytes}`;
-  if (!options.deep || !driver.verify) return undefined;
-  const { diffId, tarSize } = row;
-  return await driver.verify(row.id, { diffId, tarSize, files: layerFiles(context, row) });
+  return bytes < row.bytes / 2 ? `it has ${bytes} bytes instead of ${row.bytes}` : undefined;
 }
 
 async function dropSnapshot({ metadata, snapshots }: StoreContext, key: string): Promise<string> {

@@ -1,27 +1,18 @@
 import assert from 'node:assert/strict';
 import { readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { Readable } from 'node:stream';
 import { afterEach, beforeEach, describe, test } from 'node:test';
-import fc from 'fast-check';
-import { encodeLayer } from '../../../drivers/conformance/encode.ts';
 import { createRegistryClient } from '../../../registry-client/index.ts';
-import { isTslayerError } from '../../../src/errors.ts';
 import type { FsckOptions, FsckReport } from '../../../src/images/fsck/fsck.ts';
 import { checkStore as fsck } from '../../../src/images/fsck/fsck.ts';
-import { importTar } from '../../../src/images/import.ts';
 import { listMounts, mountImage, unmountImage } from '../../../src/images/mount.ts';
 import { registrySource } from '../../../src/images/pull/source.ts';
 import type { OpenStore } from '../../../src/images/store.ts';
 import { unmount } from '../../../src/mounts/unmount.ts';
 import type { Digest } from '../../../src/oci/digest.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
-import { collect } from '../../support/collect.ts';
-import { DRIVERS } from '../../support/each-driver.ts';
-import { hardLayers } from '../../support/hard-layers.ts';
 import { type LayoutRegistry, layoutRegistry } from '../../support/layout-registry.ts';
 import { addImage, type MemoryImage } from '../../support/memory-images.ts';
-import { sketchyLayer } from '../../support/random-layers.ts';
 import { kernel, requires, root } from '../../support/requires.ts';
 import { checkStore } from '../../support/store-check.ts';
 import { type TempDir, tempDir } from '../../support/temp-dir.ts';
@@ -163,53 +154,6 @@ describe('a damaged layer', () => {
     await unmountImage(store, mount.name);
   });
 });
-
-for (const driver of ['overlayfs', 'vfs']) {
-  describe(`a damaged file of a layer of ${driver}`, () => {
-    test('is found by the layer’s list of files, and unpacked again', async (t) => {
-      if (!requires(t, ...(DRIVERS[driver] ?? []))) return;
-      using dir = tempDir('fsck');
-      await using other = await openTestStore({ root: join(dir.path, 'store'), driver });
-      await pullFrom(other, name);
-      assert.deepEqual((await fsck(other)).problems, []);
-      const files = readdirSync(other.paths.layers, { recursive: true, encoding: 'utf8' });
-      const damaged = files.filter((file) => file.endsWith('bin/tool'));
-      assert.ok(damaged.length > 0);
-      // As long as before: only its bytes tell.
-      for (const file of damaged) writeFileSync(join(other.paths.layers, file), 'y'.repeat(10_000));
-      assert.equal((await fsck(other, { quick: true })).clean, true);
-      const found = await fsck(other);
-      assert.deepEqual([found.clean, found.problems[0]?.kind], [false, 'layer']);
-      assert.match(found.problems[0]?.message ?? '', /"\/bin\/tool" has other bytes/);
-      assert.equal((await fsck(other, { repair: true })).clean, true);
-      const mount = await mountImage(other, name, { readOnly: true });
-      assert.equal(readFileSync(join(mount.target, 'bin/tool'), 'utf8'), 'x'.repeat(10_000));
-      await unmountImage(other, mount.name);
-    });
-  });
-}
-
-for (const driver of ['overlayfs', 'vfs']) {
-  test(`sound layers are called sound by ${driver}, whatever is in them`, async (t) => {
-    if (!requires(t, ...(DRIVERS[driver] ?? []))) return;
-    using dir = tempDir('fsck');
-    await using other = await openTestStore({ root: join(dir.path, 'store'), driver });
-    const random = fc.sample(sketchyLayer, { numRuns: 60, seed: 7 });
-    const tars = [
-      ...hardLayers(dir.path),
-      ...(await Promise.all(random.map(async (items) => Buffer.concat(await collect(encodeLayer(items)))))),
-    ];
-    for (const [i, tar] of tars.entries()) {
-      const options = { stdin: Readable.from([tar]), compression: 'none' } as const;
-      await importTar(other, '-', parseReference(`localhost/layer:${i}`), options).catch((error) => {
-        // Some of them no driver takes.
-        if (!isTslayerError(error)) throw error;
-      });
-    }
-    assert.ok(other.metadata.layers.list().length > 30);
-    assert.deepEqual((await fsck(other)).problems, []);
-  });
-}
 
 describe('the layout', () => {
   test('that somebody changed is written again', async () => {
