@@ -14,7 +14,9 @@ import { copyOnWrite } from './copy-on-write.ts';
 import { closeUnpacker } from './kit.ts';
 import { lifecycle } from './lifecycle.ts';
 import { metadata } from './metadata.ts';
+import { names } from './names.ts';
 import { scale } from './scale.ts';
+import { sparse } from './sparse.ts';
 import { register, type Setup } from './suite.ts';
 import { whiteouts } from './whiteouts.ts';
 
@@ -27,6 +29,8 @@ export function conformance(name: string, setup: Setup): void {
     after(closeUnpacker);
     describe('layers', () => register(setup, whiteouts));
     describe('attributes', () => register(setup, metadata));
+    describe('names', () => register(setup, names));
+    describe('sparse files', () => register(setup, sparse));
     describe('copy on write', () => register(setup, copyOnWrite));
     describe('life', () => register(setup, lifecycle));
     describe('changes', () => register(setup, changesPart));

@@ -1,17 +1,6 @@
 /** What files carry: nothing may be lost between a tar and its mount, nor be added. */
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
-import {
-  closeSync,
-  mkdirSync,
-  openSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  statSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getXattr, listXattrs } from '../../src/sys/xattr.ts';
 import type { LayerItem } from './encode.ts';
@@ -154,109 +143,6 @@ export const metadata: Part = {
       [found.get('m')?.type, found.get('m')?.target, found.get('m')?.linkedTo],
       ['symlink', '/etc/passwd', 'l'],
     );
-  },
-
-  async 'names that are not UTF-8, as long as can be, with every odd byte'(kit, _t, { maxNameBytes = 255 }) {
-    const names = [
-      Buffer.from([0xff, 0xfe]),
-      Buffer.alloc(maxNameBytes, 0xe9),
-      Buffer.from('\n\t\\"\' *?'),
-      Buffer.from('.wh'),
-      Buffer.from('…'),
-    ];
-    const stack = await kit.stack(names.map((name) => file(name, name)));
-    const target = await kit.mount(undefined, stack);
-    const found = readdirSync(target, { encoding: 'buffer' }).sort(Buffer.compare);
-    assert.deepEqual(found, [...names].sort(Buffer.compare));
-    for (const name of names) assert.deepEqual(readFileSync(Buffer.concat([Buffer.from(`${target}/`), name])), name);
-  },
-
-  async 'a name that is too long is refused with the layer, not lost'(kit, _t, { maxNameBytes = 255 }) {
-    await assert.rejects(kit.layer([file('n'.repeat(maxNameBytes + 1))]));
-  },
-
-  async 'paths of 4000 bytes'(kit) {
-    const directories = Array.from({ length: 19 }, (_, depth) => `${depth}`.padStart(199, 'd'));
-    const items = directories.map((_, depth) => dir(directories.slice(0, depth + 1).join('/')));
-    const deepest = `${directories.join('/')}/${'f'.repeat(199)}`;
-    assert.ok(deepest.length >= 3999);
-    const stack = await kit.stack([...items, file(deepest, 'deep')]);
-    const records = await kit.view(stack);
-    assert.equal(records.at(-1)?.path, deepest);
-    const { id, path } = await kit.work(stack);
-    execFileSync(
-      'sh',
-      [
-        '-ec',
-        `${directories.map((name) => `cd ${name}`).join('; ')}; for f in f*; do echo more >> $f; done; mkdir new`,
-      ],
-      {
-        cwd: path,
-      },
-    );
-    const changes = await kit.changes(id, stack);
-    assert.deepEqual(
-      changes.filter((line) => !line.startsWith('~ 0') || line.includes('/f')),
-      changes,
-    );
-    assert.ok(changes.includes(`~ ${deepest}`));
-    assert.ok(changes.includes(`+ ${directories.join('/')}/new`));
-  },
-
-  async 'long and odd targets of symbolic links'(kit, _t, { maxTargetBytes = 4000 }) {
-    const targets = ['x'.repeat(maxTargetBytes), '/absolute', '../../..', Buffer.from([0xff, 0x2f, 0xfe])];
-    const stack = await kit.stack(targets.map((target, at) => symlink(`l${at}`, target)));
-    const path = await kit.mount(undefined, stack);
-    for (const [at, target] of targets.entries()) {
-      assert.deepEqual(readlinkSync(join(path, `l${at}`), { encoding: 'buffer' }), Buffer.from(target));
-    }
-  },
-
-  async 'a sparse file of 5 GiB takes no more room than its data'(kit) {
-    const size = 5 * 1024 ** 3;
-    const segments = [
-      { offset: 0, length: 4096 },
-      { offset: size - 4096, length: 4096 },
-    ];
-    const content = Buffer.concat([Buffer.alloc(4096, 'a'), Buffer.alloc(4096, 'z')]);
-    const stack = await kit.stack([file('sparse', content, { size, segments })]);
-    const target = await kit.mount(undefined, stack);
-    assert.equal(statSync(join(target, 'sparse')).size, size);
-    const { bytes } = await kit.driver.usage(stack[0]!);
-    assert.ok(bytes < 1024 ** 2, `${bytes} bytes on disk`);
-    const { id, path } = await kit.work(stack);
-    assert.equal(statSync(join(path, 'sparse')).size, size);
-    const snapshot = await kit.driver.usage(id);
-    assert.ok(snapshot.bytes < 1024 ** 2, `${snapshot.bytes} bytes on disk`);
-    assert.deepEqual(await kit.changes(id, stack), []);
-  },
-
-  async 'a sparse file of 5 GiB that is written to is told, and stored anew, by its data'(kit) {
-    const size = 5 * 1024 ** 3;
-    // A driver may keep holes in units of its own, and copy a unit whole.
-    const limit = size / 100;
-    const segments = [{ offset: size - 4096, length: 4096 }];
-    const stack = await kit.stack([file('sparse', Buffer.alloc(4096, 'z'), { size, segments })]);
-    const { id, path } = await kit.work(stack);
-    const fd = openSync(join(path, 'sparse'), 'r+');
-    writeSync(fd, Buffer.alloc(4096, 'm'), 0, 4096, 2 * 1024 ** 3);
-    closeSync(fd);
-    for await (const change of kit.driver.changes(id, stack)) {
-      if (change.kind === 'modified' && change.entry.type === 'file') {
-        assert.equal(change.entry.size, size);
-        assert.ok(change.entry.storedSize < limit, `${change.entry.storedSize} bytes are told`);
-      }
-    }
-    const committed = await kit.layer(kit.driver.changes(id, stack), stack);
-    const { bytes } = await kit.driver.usage(committed[0]);
-    assert.ok(bytes < limit, `${bytes} bytes on disk`);
-    assert.deepEqual(compareTrees(treeBelow(path), await kit.view(committed)), []);
-  },
-
-  async 'a file of 5 GiB through and through, where holes are all it has'(kit) {
-    const stack = await kit.stack([file('hole', '', { size: 5 * 1024 ** 3, segments: [] })]);
-    const [, hole] = await kit.view(stack);
-    assert.equal(hole?.size, 5 * 1024 ** 3);
   },
 
   async 'the root directory has what the topmost layer says of it'(kit) {

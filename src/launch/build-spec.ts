@@ -2,44 +2,23 @@
 import { posix } from 'node:path';
 import { TslayerError } from '../errors.ts';
 import type { Mount } from '../mounts/mount.ts';
-import type { ImageConfig, RuntimeConfig } from '../oci/config.ts';
+import type { ImageConfig } from '../oci/config.ts';
 import { randomHex } from '../sys/random.ts';
-import { chooseCapabilities, parseCapability } from './capabilities.ts';
-import {
-  DEFAULT_DEVICE_RULES,
-  DEFAULT_DEVICES,
-  DEFAULT_PATH,
-  defaultMounts,
-  MASKED_PATHS,
-  READONLY_PATHS,
-} from './defaults.ts';
+import { chooseDevices } from './build/devices.ts';
+import { checkHostname, hostnameFor } from './build/hostname.ts';
+import { chooseMounts } from './build/mounts.ts';
+import { buildProcess } from './build/process.ts';
+import { MASKED_PATHS, READONLY_PATHS } from './defaults.ts';
 import { localHost, type SpecHost } from './host.ts';
-import { hasNew } from './init/namespaces.ts';
-import { parseDevice, parseDeviceRule } from './options/devices.ts';
-import { mergeEnvironment } from './options/environment.ts';
 import { generateFiles } from './options/files.ts';
 import { parseNamespace } from './options/namespaces.ts';
 import { parseResources } from './options/resources.ts';
-import { parseSecurityOptions, parseUserNamespace, type SecurityOptions } from './options/security.ts';
-import { parseBytes } from './options/sizes.ts';
+import { parseSecurityOptions, parseUserNamespace } from './options/security.ts';
 import { chooseSysctls } from './options/sysctls.ts';
-import { parseUlimit } from './options/ulimits.ts';
-import { parseTmpfs, parseVolume } from './options/volumes.ts';
 import { requirePortable } from './portable.ts';
 import type { RunOptions } from './run-options.ts';
-import { chooseProfile } from './seccomp/choose.ts';
 import { signalNumber } from './signals.ts';
-import type {
-  ContainerSpec,
-  DeviceRule,
-  DeviceSpec,
-  GeneratedFiles,
-  MountSpec,
-  NamespaceKind,
-  NamespaceSpec,
-  ProcessSpec,
-  RuntimeName,
-} from './spec.ts';
+import type { ContainerSpec, NamespaceKind, NamespaceSpec, RuntimeName } from './spec.ts';
 
 export interface SpecInput {
   /** From newContainerId(); also the key of the rootfs's snapshot. */
@@ -55,10 +34,8 @@ export function newContainerId(): string {
   return randomHex(6);
 }
 
-const DEFAULT_SHM = '64m';
 const CGROUP_PARENT = '/tslayer';
 const STOP_SECONDS = 10;
-const MAX_OOM_SCORE = 1000;
 
 export function buildSpec(input: SpecInput): ContainerSpec {
   const { id, options, host = localHost } = input;
@@ -118,55 +95,6 @@ function parseRuntime(text: string): RuntimeName {
   throw new TslayerError('INVALID_ARGUMENT', `--runtime ${JSON.stringify(text)}: runc and crun are known`);
 }
 
-function buildProcess(
-  image: RuntimeConfig,
-  options: RunOptions,
-  hostname: string,
-  security: SecurityOptions,
-  host: SpecHost,
-): ProcessSpec {
-  const privileged = options.privileged ?? false;
-  const add = options.capAdd ?? [];
-  const capabilities = chooseCapabilities({ add, drop: options.capDrop ?? [], privileged });
-  const named = add.filter((name) => name.toUpperCase() !== 'ALL').map(parseCapability);
-  const profile = chooseProfile(security.seccomp, capabilities, host.readText);
-  return {
-    args: chooseArguments(image, options),
-    env: mergeEnvironment(
-      [`PATH=${DEFAULT_PATH}`, `HOSTNAME=${hostname}`, ...(options.tty ? ['TERM=xterm'] : [])],
-      (image.Env ?? []).filter((entry) => entry.indexOf('=') > 0),
-      options.env ?? [],
-    ),
-    cwd: posix.resolve('/', options.workdir ?? image.WorkingDir ?? '/'),
-    user: options.user ?? image.User ?? '',
-    additionalGroups: options.groupAdd ?? [],
-    terminal: options.tty ?? false,
-    stdin: options.interactive ?? false,
-    capabilities,
-    addedCapabilities: named.filter((name) => capabilities.includes(name)),
-    noNewPrivileges: security.noNewPrivileges,
-    rlimits: (options.ulimit ?? []).map(parseUlimit),
-    ...(options.oomScoreAdj !== undefined && { oomScoreAdj: checkOomScore(options.oomScoreAdj) }),
-    init: options.init ?? false,
-    ...(profile && { seccomp: profile }),
-  };
-}
-
-/** An entrypoint of the caller's own also sets the image's Cmd aside. */
-function chooseArguments(image: RuntimeConfig, options: RunOptions): string[] {
-  const ownEntrypoint = options.entrypoint !== undefined;
-  const entrypoint = ownEntrypoint ? [options.entrypoint].filter((x) => x !== '') : (image.Entrypoint ?? []);
-  const given = options.command ?? [];
-  const command = given.length > 0 ? given : ownEntrypoint ? [] : (image.Cmd ?? []);
-  const args = [...entrypoint, ...command].filter((x) => x !== undefined);
-  if (args.length === 0) {
-    throw new TslayerError('INVALID_ARGUMENT', 'there is no program to run: the image names none', {
-      hint: 'say one after the image',
-    });
-  }
-  return args;
-}
-
 function chooseNamespaces(options: RunOptions): NamespaceSpec[] {
   return [
     { type: 'mount' },
@@ -178,82 +106,9 @@ function chooseNamespaces(options: RunOptions): NamespaceSpec[] {
   ];
 }
 
-/** Below the volumes: one over /etc hides them, and is not written to. */
-const GENERATED = [
-  ['/etc/hosts', 'hosts', 'hosts'],
-  ['/etc/hostname', 'hostname', 'hostname'],
-  ['/etc/resolv.conf', 'resolv.conf', 'resolvConf'],
-] as const;
-
-function chooseMounts(
-  options: RunOptions,
-  privileged: boolean,
-  ownIpc: boolean,
-  generated: GeneratedFiles,
-  host: SpecHost,
-): MountSpec[] {
-  const system = defaultMounts(parseBytes(options.shmSize ?? DEFAULT_SHM, '--shm-size')).map((mount) => {
-    // With the host's IPC namespace, the queues that mqueue shows are the host's by themselves.
-    if (mount.destination === '/dev/shm' && !ownIpc) {
-      return { ...mount, type: 'bind', source: mount.destination, options: ['bind'] };
-    }
-    if (!privileged) return mount;
-    return { ...mount, options: mount.options.filter((option) => option !== 'ro') };
-  });
-  const files = GENERATED.filter(([, , key]) => generated[key] !== undefined).map(
-    ([destination, source]): MountSpec => ({ destination, type: 'file', source, options: ['rprivate'] }),
-  );
-  const volumes = (options.volumes ?? []).map(parseVolume);
-  for (const { source } of volumes) host.requireSource(source);
-  const own = [...volumes, ...(options.tmpfs ?? []).map(parseTmpfs)];
-  // Shorter destinations first: /data must not hide /data/cache, whichever was named first.
-  const depth = (mount: MountSpec): number => mount.destination.split('/').length;
-  return [...system, ...files, ...own.toSorted((a, b) => depth(a) - depth(b))];
-}
-
-function chooseDevices(options: RunOptions, host: SpecHost): { devices: DeviceSpec[]; rules: DeviceRule[] } {
-  const granted = (options.device ?? []).map((text) => parseDevice(text, host.statDevice));
-  const rules = (options.deviceCgroupRule ?? []).map(parseDeviceRule);
-  if (options.privileged) {
-    const own = new Set(DEFAULT_DEVICES.map(({ path }) => path));
-    const rest = host.allDevices().filter(({ path }) => !own.has(path));
-    return { devices: [...DEFAULT_DEVICES, ...rest], rules: [{ allow: true, type: 'a', access: 'rwm' }] };
-  }
-  return {
-    devices: [...DEFAULT_DEVICES, ...granted.map(({ device }) => device)],
-    rules: [...DEFAULT_DEVICE_RULES, ...granted.map(({ rule }) => rule), ...rules],
-  };
-}
-
-/** With UTS or network the host's, the name is too: what resolves there is the host's own. */
-function hostnameFor(
-  id: string,
-  uts: NamespaceSpec | undefined,
-  network: NamespaceSpec | undefined,
-  host: SpecHost,
-): string {
-  if (uts?.path !== undefined) return host.hostnameIn(uts.path);
-  return uts && network ? id : host.hostname();
-}
-
-function checkHostname(hostname: string | undefined, namespaces: readonly NamespaceSpec[]): string | undefined {
-  if (hostname === undefined) return undefined;
-  if (!hasNew(namespaces, 'uts'))
-    throw new TslayerError('INVALID_ARGUMENT', '--hostname needs a UTS namespace of its own');
-  if (!/^[A-Za-z0-9]([A-Za-z0-9.-]{0,62})$/.test(hostname)) {
-    throw new TslayerError('INVALID_ARGUMENT', `${JSON.stringify(hostname)} is no host name of at most 63 characters`);
-  }
-  return hostname;
-}
-
 function checkSignal(text: string | undefined): string | undefined {
   if (text !== undefined) signalNumber(text);
   return text;
-}
-
-function checkOomScore(score: number): number {
-  if (Number.isInteger(score) && Math.abs(score) <= MAX_OOM_SCORE) return score;
-  throw new TslayerError('INVALID_ARGUMENT', `--oom-score-adj goes from -${MAX_OOM_SCORE} to ${MAX_OOM_SCORE}`);
 }
 
 /** A path from the hierarchies' root; `..` would place the container in someone else's cgroup. */

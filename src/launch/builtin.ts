@@ -2,7 +2,7 @@
 import { closeSync } from 'node:fs';
 import type { WindowSize } from '../sys/pty.ts';
 import type { RemoteProcess } from '../sys/remote/process.ts';
-import type { InitProcess } from './boot.ts';
+import type { InitProcess } from './boot/init-process.ts';
 import { type ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import { createCgroups } from './cgroups/create.ts';
 import { type ContainerMounts, openContainerMounts } from './container-mounts.ts';

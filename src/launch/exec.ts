@@ -10,7 +10,9 @@ import {
   CLONE_NEWUTS,
 } from '../sys/namespaces.ts';
 import { setWindowSize, type WindowSize } from '../sys/pty.ts';
-import { bootInit, type InitProcess, type NamespaceFile } from './boot.ts';
+import { bootInit } from './boot/boot.ts';
+import type { InitProcess } from './boot/init-process.ts';
+import type { NamespaceFile } from './boot/request.ts';
 import { ALL_CAPABILITIES } from './capabilities.ts';
 import { ContainerCgroups, cgroupPath } from './cgroups/cgroups.ts';
 import type { ContainerStore } from './container-store.ts';

@@ -2,7 +2,9 @@
 import { closeSync, openSync } from 'node:fs';
 import { asTslayerError } from '../errors.ts';
 import { CLONE_NEWCGROUP, CLONE_NEWIPC, CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUTS } from '../sys/namespaces.ts';
-import { bootInit, type InitProcess, type NamespaceFile } from './boot.ts';
+import { bootInit } from './boot/boot.ts';
+import type { InitProcess } from './boot/init-process.ts';
+import type { NamespaceFile } from './boot/request.ts';
 import { BuiltinCarrier } from './builtin.ts';
 import type { ContainerStore } from './container-store.ts';
 import { cannotJoin } from './init/namespaces.ts';

@@ -10,7 +10,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { TslayerError } from '../errors.ts';
 import { performMounts } from '../mounts/perform.ts';
 import { unmount } from '../mounts/unmount.ts';
-import { type Ended, endOf } from './boot.ts';
+import { type Ended, endOf } from './boot/ended.ts';
 import { writeConfig } from './bundle.ts';
 import { ContainerCgroups, cgroupPath, removeDefaultParents } from './cgroups/cgroups.ts';
 import { makeCgroups } from './cgroups/create.ts';

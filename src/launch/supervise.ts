@@ -1,7 +1,7 @@
 /** Runs one container from its spec to its end: what a foreground `run` and a watcher have in common. */
 import type { Readable, Writable } from 'node:stream';
 import type { FileLock } from '../sys/locks.ts';
-import type { Ended } from './boot.ts';
+import type { Ended } from './boot/ended.ts';
 import type { ContainerStore, StoredState } from './container-store.ts';
 import type { ExitResult } from './launcher.ts';
 import { startTimeOf } from './liveness.ts';

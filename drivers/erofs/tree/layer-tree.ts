@@ -8,12 +8,14 @@
 import { constants } from 'node:fs';
 import type { TarEntry } from '../../../src/archive/entry.ts';
 import { TslayerError } from '../../../src/errors.ts';
-import { LAYOUT_FLAT_PLAIN, NAME_MAX } from '../format/layout.ts';
+import { LAYOUT_FLAT_PLAIN } from '../format/layout.ts';
 import { encodeXattrs } from '../format/xattr.ts';
 import { Arena } from './arena.ts';
+import { checkIds, checkName } from './checks.ts';
 import { NameIndex } from './names.ts';
 import { placeOf } from './place.ts';
 import { type DirectoryView, printable, resolveParent } from './resolve.ts';
+import { SharedXattrs } from './shared-xattrs.ts';
 import { SparseTable } from './sparse.ts';
 import { DEAD, DentryTable, DirectoryTable, IMPLICIT, InodeTable, OPAQUE, put, type TreeTables } from './tables.ts';
 
@@ -37,8 +39,7 @@ export class LayerTree implements TreeTables {
   dataEnd = 0;
   readonly #names: NameIndex = new NameIndex(this.arena, this.dentries);
   readonly #maxNodes: number;
-  /** Attributes seen before, by content: SELinux labels every file, with a few values. */
-  readonly #sharedXattrs: Map<string, number> = new Map();
+  readonly #xattrs: SharedXattrs = new SharedXattrs(this.arena);
   readonly #making: DirectoryView = this.#view((parent, path, start, end) => this.#implicit(parent, path, start, end));
   readonly #looking: DirectoryView = this.#view(() => undefined);
   /** The parent of the last entry, since its siblings tend to follow: `path[0 … nameAt)` and its row. */
@@ -258,19 +259,9 @@ export class LayerTree implements TreeTables {
     put(inodes.seconds, inode, entry.mtime.seconds);
     put(inodes.nanoseconds, inode, entry.mtime.nanoseconds);
     const { entries, refused } = encodeXattrs(entry.xattrs);
-    put(inodes.xattrs, inode, entries.length === 0 ? 0 : this.#storeXattrs(entries));
+    put(inodes.xattrs, inode, entries.length === 0 ? 0 : this.#xattrs.store(entries));
     for (const name of refused)
       this.#warn(`${printable(entry.path)}: EROFS cannot hold the attribute ${printable(name)}`);
-  }
-
-  #storeXattrs(entries: Uint8Array): number {
-    if (entries.length > 512) return this.arena.addRecord(entries);
-    const key = Buffer.from(entries.buffer, entries.byteOffset, entries.length).toString('latin1');
-    const known = this.#sharedXattrs.get(key);
-    if (known !== undefined) return known;
-    const at = this.arena.addRecord(entries);
-    if (this.#sharedXattrs.size < 4096) this.#sharedXattrs.set(key, at);
-    return at;
   }
 
   #warn(message: string): void {
@@ -306,25 +297,4 @@ function sameParent(parent: Uint8Array, path: Uint8Array): boolean {
   if (path.length <= length || path.indexOf(0x2f, length) !== -1) return false;
   for (let i = length - 1; i >= 0; i--) if (path[i] !== parent[i]) return false;
   return true;
-}
-
-/** The kernel trusts names in an image: 1 to 255 bytes, without NUL or slash, and neither `.` nor `..`. */
-function checkName(path: Uint8Array, start: number, end: number): void {
-  const length = end - start;
-  const name = () => printable(path.subarray(start, end));
-  if (length > NAME_MAX) throw new TslayerError('MALFORMED', `a name over 255 bytes: ${name()}`);
-  if (length === 0) throw new TslayerError('MALFORMED', `${printable(path)}: an empty name`);
-  for (let i = start; i < end; i++) {
-    if (path[i] === 0 || path[i] === 0x2f) throw new TslayerError('UNSAFE_LAYER', `bad name ${name()}`);
-  }
-  if (path[start] === 0x2e && (length === 1 || (length === 2 && path[start + 1] === 0x2e))) {
-    throw new TslayerError('UNSAFE_LAYER', `bad name ${name()}`);
-  }
-}
-
-function checkIds({ uid, gid, mtime, path }: TarEntry): void {
-  // (uid_t)-1 means "leave it" to chown(2) and "nobody" to the kernel.
-  const isId = (id: number) => Number.isInteger(id) && id >= 0 && id < 0xffffffff;
-  if (!isId(uid) || !isId(gid)) throw new TslayerError('MALFORMED', `${printable(path)}: owner out of range`);
-  if (!Number.isSafeInteger(mtime.seconds)) throw new TslayerError('MALFORMED', `${printable(path)}: bad time`);
 }
