@@ -37,8 +37,6 @@ import type {
   StorageDriver,
   Usage,
 } from '../driver.ts';
-import { verifyImplied } from '../verify/implied.ts';
-import { verifyTree } from '../verify/tree.ts';
 import { layerBranches } from './branches.ts';
 import { type AufsPlaces, aufsPlaces, DIFF } from './places.ts';
 import { aufsMounts, canBeBranch } from './plan.ts';
@@ -142,6 +140,7 @@ export class AufsDriver implements StorageDriver {
 
   async verify(id: LayerId, layer: LayerToVerify): Promise<string | undefined> {
     const directories = this.#directories;
+    const { verifyTree, verifyImplied } = await import('../verify/index.ts');
     const expected = await layer.tree();
     const tree = directories.of(id, DIFF);
     const damage = await verifyTree({ tree, spelling: aufsSpelling, expected, directories });

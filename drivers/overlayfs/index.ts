@@ -31,8 +31,6 @@ import type {
   Usage,
 } from '../driver.ts';
 import { inUserNamespace } from '../overlay/upper.ts';
-import { verifyImplied } from '../verify/implied.ts';
-import { verifyTree } from '../verify/tree.ts';
 import { DIFF, emptyDirectories, mountsOf, type OverlayContext, WORK } from './mounts.ts';
 import { probeOverlay } from './probe.ts';
 
@@ -97,6 +95,7 @@ class OverlayDriver implements StorageDriver {
 
   async verify(id: LayerId, layer: LayerToVerify): Promise<string | undefined> {
     const { directories, userxattr } = this.#context;
+    const { verifyTree, verifyImplied } = await import('../verify/index.ts');
     const expected = await layer.tree();
     const tree = directories.of(id, DIFF);
     const marks = { spelling: overlaySpelling(userxattr), filters: overlayFilter(userxattr) };

@@ -1,11 +1,11 @@
 /** The attributes of an unpacked file: whether they are those of its entry, as far as the file system holds them. */
-import { randomBytes } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TarEntry } from '../../src/archive/entry.ts';
 import { makeTrial } from '../../src/archive/extract/trial.ts';
 import { openDirectoryAt, statAt } from '../../src/sys/at.ts';
 import { closeFd } from '../../src/sys/libc.ts';
+import { randomHex } from '../../src/sys/random.ts';
 import { isDirectory } from '../../src/sys/walk.ts';
 import { entryOf, isCarried, type Located, sameXattrs, typeOf } from '../changes/metadata.ts';
 import type { Directories, Draft } from '../directories/directories.ts';
@@ -71,10 +71,7 @@ export class AttributeCheck implements AsyncDisposable {
 
 /** Longer than any layer's: those are counted. */
 function trialId(): string {
-  return `z${BigInt(`0x${randomBytes(9).toString('hex')}`)
-    .toString(36)
-    .padStart(15, '0')
-    .slice(-15)}`;
+  return `z${randomHex(7)}z`;
 }
 
 const NOTHING = Buffer.alloc(0);

@@ -29,7 +29,6 @@ import type {
 } from '../driver.ts';
 import { type CopyResult, copyTree } from '../tree/copy.ts';
 import { inSlices } from '../tree/slices.ts';
-import { verifyTree } from '../verify/tree.ts';
 import { readOrigin, writeOrigin } from './origin.ts';
 import { probeVfs } from './probe.ts';
 
@@ -108,6 +107,7 @@ class VfsDriver implements StorageDriver {
 
   async verify(id: LayerId, layer: LayerToVerify): Promise<string | undefined> {
     const directories = this.#directories;
+    const { verifyTree } = await import('../verify/index.ts');
     const expected = await layer.tree();
     return verifyTree({ tree: directories.of(id, TREE), spelling: wholeTree, expected, directories });
   }
