@@ -186,8 +186,7 @@ export const driver: DriverModule = {
       const what = `AUFS cannot mount ${JSON.stringify(directory)}: it holds one of : , =`;
       throw new TslayerError('INVALID_ARGUMENT', what, { hint: 'choose another --root' });
     }
-    const directories = await Directories.open(directory);
-    sweepLooks(directory);
+    const directories = await Directories.open(directory, { sweep: (name) => sweepLooks(directory, name) });
     mkdirSync(join(directory, EMPTY), { recursive: true });
     return new AufsDriver(directories, aufsPlaces(directory));
   },

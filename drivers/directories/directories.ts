@@ -35,6 +35,8 @@ const MOUNT_TABLE_MS = 20;
 export interface DirectoriesOptions {
   /** Takes out of a directory what unlink(2) would be slow at or cannot delete (a subvolume), before the rest goes. */
   readonly dismantle?: (path: string) => void;
+  /** Sweeps what else a crash leaves of the driver's own, by its name. Called for each when the store is opened. */
+  readonly sweep?: (name: string) => void;
 }
 
 export class Directories {
@@ -164,6 +166,8 @@ export class Directories {
 
   async #sweep(): Promise<void> {
     for (const name of readdirSync(this.path)) {
+      this.#options.sweep?.(name);
+      if (!name.includes('-')) continue;
       const id = idOfDraft(name);
       const sweep = async (): Promise<void> => {
         if (isRemoving(name)) await this.#deleteTrash(join(this.path, name.replace(/-lock$/, '')));

@@ -231,11 +231,9 @@ function withParents(directory: string): string[] {
 
 const A_MINUTE_MS = 60_000;
 
-/** What a crash left; what another process is at takes milliseconds. */
-export function sweepLooks(path: string): void {
-  for (const name of readdirSync(path)) {
-    if (!name.startsWith('.new-looks-')) continue;
-    const stat = statSync(join(path, name), { throwIfNoEntry: false });
-    if (stat && Date.now() - stat.mtimeMs > A_MINUTE_MS) discard(join(path, name));
-  }
+/** Removes what a crash left, if that is what has this name; what another process is at takes milliseconds. */
+export function sweepLooks(path: string, name: string): void {
+  if (!name.startsWith('.new-looks-')) return;
+  const stat = statSync(join(path, name), { throwIfNoEntry: false });
+  if (stat && Date.now() - stat.mtimeMs > A_MINUTE_MS) discard(join(path, name));
 }

@@ -8,7 +8,7 @@
  *     .stacks/         files made of whole stacks (stack-files.ts)
  *     .empty/          a directory with nothing in it, for stacks of fewer layers than overlayfs wants
  */
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
 import { unlinkAside } from '../../src/sys/unlink.ts';
@@ -70,19 +70,9 @@ export class LayerFiles {
     sweepPartial(this.partial(id));
   }
 
-  *list(): Generator<LayerId, void> {
-    for (const name of readdirSync(this.directory)) {
-      const id = layerIdOf(name);
-      if (id !== undefined) yield id;
-    }
-  }
-
-  /** Removes what processes that died were writing. */
-  sweep(): void {
-    for (const name of readdirSync(this.directory)) {
-      if (idOf(name, PARTIAL) !== undefined) sweepPartial(join(this.directory, name));
-    }
-    this.stacks.sweep();
+  /** Removes what a process that died was writing, if that is what has this name. */
+  sweep(name: string): void {
+    if (idOf(name, PARTIAL) !== undefined) sweepPartial(join(this.directory, name));
   }
 }
 

@@ -7,9 +7,11 @@ import { join } from 'node:path';
 import type { TarEntry } from '../../src/archive/entry.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { openMounts } from '../../src/mounts/open.ts';
+import { readNames } from '../../src/sys/read-names.ts';
 import { changesOf } from '../changes/index.ts';
 import { overlaySpelling } from '../changes/overlay.ts';
 import { Directories } from '../directories/directories.ts';
+import { isId } from '../directories/names.ts';
 import type {
   Change,
   DriverModule,
@@ -25,7 +27,7 @@ import type {
 } from '../driver.ts';
 import { beginLayer } from './apply.ts';
 import { canReadDirectly } from './direct-io.ts';
-import { LayerFiles } from './files.ts';
+import { LayerFiles, layerIdOf } from './files.ts';
 import { removeLooks } from './implicit/attributes.ts';
 import { MergedImages, removeMergedWith } from './merged/cache.ts';
 import { type MountContext, mountsOf, UPPER, WORK } from './mounts.ts';
@@ -104,8 +106,9 @@ class ErofsDriver implements StorageDriver {
   }
 
   async *list(): AsyncGenerator<LayerId, void> {
-    yield* this.#layers.list();
-    yield* this.#snapshots.list();
+    const names = await readNames(this.#layers.directory);
+    yield* names.flatMap((name) => layerIdOf(name) ?? []);
+    yield* names.filter(isId);
   }
 }
 
@@ -124,9 +127,9 @@ export const driver: DriverModule = {
   probe: probeErofs,
   async open(directory, settings = {}) {
     const layers = new LayerFiles(directory);
-    const snapshots = await Directories.open(directory);
+    const snapshots = await Directories.open(directory, { sweep: (name) => layers.sweep(name) });
+    layers.stacks.sweep();
     mkdirSync(layers.empty, { recursive: true, mode: 0o755 });
-    layers.sweep();
     return new ErofsDriver(layers, snapshots, settings);
   },
 };

@@ -122,8 +122,7 @@ export const driver: DriverModule = {
   summary: 'a directory a layer, merged by the kernel: what docker and podman do',
   probe: probeOverlay,
   async open(directory) {
-    const directories = await Directories.open(directory);
-    sweepLooks(directory);
+    const directories = await Directories.open(directory, { sweep: (name) => sweepLooks(directory, name) });
     for (const path of emptyDirectories(directories)) mkdirSync(path, { recursive: true });
     return new OverlayDriver({ directories, userxattr: inUserNamespace() });
   },
