@@ -2,25 +2,29 @@
 import { printable } from './format.ts';
 
 const GAP = '   ';
+const ASCII = /^[\x20-\x7e]*$/;
 
 /** Columns are as wide as their widest cell; a line ends after its last word. */
 export function renderTable(headers: readonly string[], rows: readonly (readonly string[])[]): string {
-  const lines = [headers, ...rows].map((row) => row.map(printable));
-  const widths = headers.map((_, column) => Math.max(...lines.map((row) => widthOf(row[column] ?? ''))));
-  const text = lines.map((row) =>
-    row
-      .map((cell, column) => pad(cell, widths[column] ?? 0))
-      .join(GAP)
-      .trimEnd(),
-  );
-  return `${text.join('\n')}\n`;
+  const lines = [headers, ...rows].map((row) => row.map((cell) => (ASCII.test(cell) ? cell : printable(cell))));
+  const widths = headers.map(() => 0);
+  for (const line of lines) {
+    for (let column = 0; column < widths.length; column++) {
+      widths[column] = Math.max(widths[column] as number, widthOf(line[column] ?? ''));
+    }
+  }
+  let table = '';
+  for (const line of lines) {
+    let text = '';
+    for (let column = 0; column < line.length; column++) text += pad(line[column] ?? '', widths[column] ?? 0) + GAP;
+    table += `${text.trimEnd()}\n`;
+  }
+  return table;
 }
 
 function pad(cell: string, width: number): string {
   return cell + ' '.repeat(width - widthOf(cell));
 }
-
-const ASCII = /^[\x20-\x7e]*$/;
 
 /** Characters, not UTF-16 units. */
 function widthOf(text: string): number {
