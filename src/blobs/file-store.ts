@@ -2,24 +2,15 @@
  * The blob store on disk: blobs/ALGORITHM/HEX for what is whole and verified, ingest/ALGORITHM-HEX for what is not
  * yet (see file-ingest.ts). A blob's life: temp → hash while writing → fdatasync → rename → fsync of the directory.
  */
-import {
-  createReadStream,
-  existsSync,
-  fstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
-import { dirname } from 'node:path';
+import { createReadStream, fstatSync, mkdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { asTslayerError, TslayerError, throwIfAborted } from '../errors.ts';
 import type { Descriptor } from '../oci/descriptor.ts';
-import { type Digest, isDigest, verifyBytes } from '../oci/digest.ts';
+import { ALGORITHMS, type Algorithm, type Digest, isDigest, verifyBytes } from '../oci/digest.ts';
 import { blobPath, ingestPath, type StorePaths } from '../store-layout.ts';
 import type { FileLock } from '../sys/locks.ts';
+import { readNames } from '../sys/read-names.ts';
 import { unlinkAside } from '../sys/unlink.ts';
 import type { BlobInfo, BlobStore, Ingest, IngestOptions } from './blob-store.ts';
 import { DirectorySync } from './directory-sync.ts';
@@ -161,25 +152,23 @@ export class FileBlobStore implements BlobStore {
   }
 
   async *list(): AsyncIterable<BlobInfo> {
-    for (const digest of this.digests()) {
-      const info = this.stat(digest);
-      if (info) yield info;
-    }
-  }
-
-  /** Of all blobs, without looking at each. */
-  *digests(): Iterable<Digest> {
-    for (const algorithm of ['sha256', 'sha512']) {
-      for (const name of namesIn(`${this.#paths.blobs}/${algorithm}`)) {
+    for (const algorithm of ALGORITHMS) {
+      for (const name of await this.names(algorithm)) {
         const digest = `${algorithm}:${name}`;
-        if (isDigest(digest)) yield digest;
+        const info = isDigest(digest) && this.stat(digest);
+        if (info) yield info;
       }
     }
   }
 
+  /** The files of an algorithm's blobs by name, without looking at each: hexadecimal digits, if nobody put others there. */
+  async names(algorithm: Algorithm): Promise<string[]> {
+    return (await readNames(join(this.#paths.blobs, algorithm))).sort();
+  }
+
   /** Partial blobs that an earlier process left or another one is writing. */
   async *listPartial(): AsyncIterable<BlobInfo & { readonly modifiedAt: number; readonly bytesOnDisk: number }> {
-    for (const name of namesIn(this.#paths.ingest)) {
+    for (const name of await readNames(this.#paths.ingest)) {
       const digest = name.replace('-', ':');
       const found = isDigest(digest) && statSync(`${this.#paths.ingest}/${name}`, { throwIfNoEntry: false });
       if (found) yield { digest, size: found.size, modifiedAt: found.mtimeMs, bytesOnDisk: found.blocks * 512 };
@@ -220,14 +209,5 @@ export class FileBlobStore implements BlobStore {
       this.#directories.set(path, known);
     }
     return this.#durable ? known : undefined;
-  }
-}
-
-function namesIn(directory: string): string[] {
-  try {
-    return readdirSync(directory);
-  } catch (error) {
-    if (!existsSync(directory)) return [];
-    throw asTslayerError(error, 'cannot list blobs');
   }
 }

@@ -3,6 +3,7 @@ import { lstatSync, readdirSync, realpathSync } from 'node:fs';
 import { join } from 'node:path';
 import { readMountInfo } from '../mounts/mountinfo.ts';
 import { STORE_DIRECTORIES } from '../store-layout.ts';
+import { readNames } from '../sys/read-names.ts';
 import type { StoreContext } from './context.ts';
 import { type Amount, addAmount } from './usage.ts';
 
@@ -23,6 +24,7 @@ export interface Overhead extends Readonly<Amount> {
 
 /** Looks at each file of the small areas; blobs and layers are counted by their rows. */
 export async function overheadOf({ paths }: StoreContext): Promise<Overhead> {
+  const driversOwn = await driverOwn(paths.layers);
   const mounted = mountPointsIn(paths.root);
   const content = (directory: string) => contentOf(directory, mounted);
   const database = amountOf([paths.database, `${paths.database}-wal`, `${paths.database}-shm`]);
@@ -33,7 +35,7 @@ export async function overheadOf({ paths }: StoreContext): Promise<Overhead> {
   const algorithms = readdirSync(paths.blobs).map((name) => join(paths.blobs, name));
   const rest = amountOf([paths.root, paths.reserve, paths.ociLayout, paths.index, ...own, ...algorithms]);
   const driver: Amount = { bytes: 0, inodes: 0 };
-  for (const name of driverOwn(paths.layers)) {
+  for (const name of driversOwn) {
     const path = join(paths.layers, name);
     addAmount(driver, amountOf([path]));
     addAmount(driver, content(path));
@@ -83,8 +85,8 @@ function contentOf(directory: string, mounted: ReadonlySet<string>): Amount {
 }
 
 /** Names in the driver's directory that are no layer or snapshot. */
-export function driverOwn(directory: string): string[] {
-  return readdirSync(directory).filter(isDriverOwn);
+export async function driverOwn(directory: string): Promise<string[]> {
+  return (await readNames(directory)).filter(isDriverOwn);
 }
 
 export function isDriverOwn(name: string): boolean {

@@ -107,7 +107,7 @@ class Walk {
     // Directories of the areas, down to where their own count begins, and the driver's own things.
     for (const path of [join(this.#root, 'blobs'), join(this.#root, 'layers')]) this.#count(sum, path);
     for (const name of readdirSync(join(this.#root, 'blobs'))) this.#count(sum, join(this.#root, 'blobs', name));
-    for (const name of driverOwn(join(this.#root, 'layers'))) {
+    for (const name of await driverOwn(join(this.#root, 'layers'))) {
       await this.#add(sum, join(this.#root, 'layers', name), 0, new Set());
     }
     return sum;

@@ -11,13 +11,9 @@ import type { StoreContext } from './context.ts';
 import { type Overhead, overheadOf } from './df-overhead.ts';
 import { type Reconciliation, reconcile } from './df-reconcile.ts';
 import { shortName } from './find.ts';
-import { type Amount, addAmount, type Shared, StoreUsage, type UsedImage } from './usage.ts';
+import { type Amount, addAmount, addThing, type Share, StoreUsage, type Things } from './usage.ts';
 
-/** A part of an image's use: `unique` is held by this image alone, `shared` by others too. */
-export interface Share {
-  readonly unique: Readonly<Amount>;
-  readonly shared: Readonly<Amount>;
-}
+export type { Share } from './usage.ts';
 
 export interface ImageUsage {
   readonly names: readonly string[];
@@ -74,21 +70,21 @@ export interface DiskUsageOptions extends OperationOptions {
 export async function diskUsage(context: StoreContext, options: DiskUsageOptions = {}): Promise<DiskUsage> {
   const { metadata, paths } = context;
   const { bsize, bavail } = statfsSync(paths.root);
-  const usage = metadata.database.snapshot(() => new StoreUsage(metadata, bsize));
+  const readRows = async () => metadata.database.snapshot(() => new StoreUsage(metadata, bsize));
+  // The first of what is looked for on the disk is found by another thread meanwhile.
+  const [overhead, usage] = await Promise.all([overheadOf(context), readRows()]);
   const snapshots = await snapshotUsage(context, options);
   const users = Map.groupBy(metadata.snapshots.writable(), (row) => row.manifest);
-  const images = usage.images.map((image) => {
-    const usedBy = (users.get(image.manifest) ?? []).map((snapshot) => userOf(metadata, snapshot.key));
-    return imageUsage(usage, image, usedBy);
-  });
+  const images = usage.images.map((names) =>
+    imageUsage(usage, names, (manifest) => (users.get(manifest) ?? []).map(({ key }) => userOf(metadata, key))),
+  );
   const blobs = totals(usage.blobs);
   const layers = totals(usage.layers);
-  const overhead = await overheadOf(context);
   const written: Amount = { bytes: 0, inodes: 0 };
   for (const snapshot of snapshots) addAmount(written, snapshot);
   const total: Amount = { bytes: 0, inodes: 0 };
   for (const part of [blobs, layers, written, overhead]) addAmount(total, part);
-  const naive = images.flatMap(({ blobs: b, layers: l }) => [b.unique, b.shared, l.unique, l.shared]);
+  const bytesOf = ({ unique, shared }: Share) => unique.bytes + shared.bytes;
   return {
     images,
     snapshots,
@@ -97,38 +93,39 @@ export async function diskUsage(context: StoreContext, options: DiskUsageOptions
     written,
     overhead,
     total,
-    naiveBytes: naive.reduce((sum, { bytes }) => sum + bytes, 0),
+    naiveBytes: images.reduce((sum, image) => sum + bytesOf(image.blobs) + bytesOf(image.layers), 0),
     reclaimableBytes: blobs.unused.bytes + layers.unused.bytes,
     freeBytes: bavail * bsize,
     reconciliation: options.reconcile ? await reconcile(context, { blobs, layers, written, overhead }, options) : null,
   };
 }
 
-function imageUsage(usage: StoreUsage, image: UsedImage, usedBy: readonly string[]): ImageUsage {
-  const blobs = share(image.blobs, usage.blobs);
-  const layers = share(image.layers, usage.layers);
+function imageUsage(
+  usage: StoreUsage,
+  names: readonly number[],
+  usersOfManifest: (manifest: Digest) => readonly string[],
+): ImageUsage {
+  const { images } = usage.graph;
+  const [first = 0] = names;
+  const manifest = images.manifestDigests[first] as Digest;
+  const usedBy = usersOfManifest(manifest);
+  const blobs = usage.shareOfBlobs(names);
+  const layers = usage.shareOfLayers(names);
   const reclaimable: Amount = { bytes: 0, inodes: 0 };
   if (usedBy.length === 0) for (const part of [blobs.unique, layers.unique]) addAmount(reclaimable, part);
   return {
-    names: image.rows.map((row) => shortName(row.name)),
-    id: image.rows[0]?.config as Digest,
-    manifest: image.manifest,
+    names: names.map((name) => shortName(images.names[name] as string)),
+    id: images.configDigests[first] as Digest,
+    manifest,
     blobs,
     layers,
     reclaimable,
     usedBy,
-    usedAt: new Date(Math.max(...image.rows.map((row) => row.usedAt))).toISOString(),
+    usedAt: new Date(Math.max(...names.map((name) => images.usedAt[name] as number))).toISOString(),
   };
 }
 
-function share(things: readonly number[], of: Shared): Share {
-  const unique: Amount = { bytes: 0, inodes: 0 };
-  const shared: Amount = { bytes: 0, inodes: 0 };
-  for (const thing of things) addThing((of.users[thing] ?? 0) > 1 ? shared : unique, of, thing);
-  return { unique, shared };
-}
-
-function totals(of: Shared): Totals {
+function totals(of: Things): Totals {
   const all: Amount = { bytes: 0, inodes: 0 };
   const unused: Amount = { bytes: 0, inodes: 0 };
   const count = of.bytes.length;
@@ -137,11 +134,6 @@ function totals(of: Shared): Totals {
     if (of.users[thing] === 0) addThing(unused, of, thing);
   }
   return { ...all, count, unused };
-}
-
-function addThing(sum: Amount, { bytes, inodes }: Shared, thing: number): void {
-  sum.bytes += bytes[thing] ?? 0;
-  sum.inodes += inodes[thing] ?? 0;
 }
 
 /** Mounts, containers and kept snapshots that are made of an image, in words. */

@@ -1,7 +1,9 @@
 /** Why each thing stays or goes, in words. */
+import { KeyList, NO_KEY } from '../metadata/key-list.ts';
 import type { Metadata } from '../metadata/metadata.ts';
 import type { Collected } from './collect.ts';
 import { shortName } from './find.ts';
+import { Holders } from './gc-holders.ts';
 import { StoreGraph } from './graph.ts';
 import type { Orphan } from './orphans.ts';
 import type { StaleUpload } from './upload-memory.ts';
@@ -32,45 +34,52 @@ export function explainUpload({ name, bytes }: StaleUpload): Explanation {
 
 /** Everything that has a row, with the first thing that was found to hold it. */
 export function explainKept(metadata: Metadata): Explanation[] {
-  const graph = new StoreGraph(metadata);
-  const ofBlob = new Array<string | undefined>(graph.blobs.length);
-  const ofLayer = new Array<string | undefined>(graph.layers.length);
-  const hold = (because: string, roots: readonly number[], chains: readonly (string | null)[]) => {
-    graph.reach(roots, (blob) => claim(ofBlob, blob, because));
-    // What lies below a layer that somebody else holds already may be held by nobody else: go all the way down.
-    for (const chain of chains) {
-      graph.climb(graph.chain(chain), (layer) => {
-        claim(ofLayer, layer, because);
-        return true;
-      });
-    }
-  };
-  for (const row of graph.images) {
-    hold(`image ${shortName(row.name)}`, graph.roots(row.manifest, [row]), [row.chainId]);
+  const graph = new StoreGraph(metadata.database);
+  const holders = new Holders(graph);
+  const { names, chains } = graph.images;
+  for (const [i, name] of names.entries()) {
+    holders.hold(`image ${shortName(name)}`, graph.images.roots([i]), chains[i] as number);
   }
-  for (const row of metadata.snapshots.writable())
-    hold(`${row.kind} snapshot ${row.key}`, [graph.blob(row.manifest)], [row.parent]);
-  const leases = new Map(metadata.leases.list().map((lease) => [lease.id, lease]));
-  const layerIndex = new Map<string, number>(graph.layers.map((key, i) => [key, i]));
-  for (const { lease, key, kind } of metadata.leases.allRefs()) {
-    const row = leases.get(lease);
-    const because = row?.session === null && row.expiresAt !== null ? `interrupted: ${row.purpose}` : `${row?.purpose}`;
-    hold(because, [graph.blob(key)], [key]);
-    if (kind === 'layer') claim(ofLayer, layerIndex.get(key) ?? -1, because);
-  }
+  holdForSnapshots(metadata, graph, holders);
+  holdForLeases(metadata, graph, holders);
   return [
-    ...graph.blobs.map((key, i) => explain('blob', key, graph.blobSizes[i] ?? 0, ofBlob[i])),
-    ...graph.layers.map((key, i) => explain('layer', key, graph.layerBytes[i] ?? 0, ofLayer[i])),
+    ...graph.blobs.strings().map((key, i) => ({
+      kind: 'blob' as const,
+      key,
+      bytes: graph.blobSizes[i] as number,
+      because: holders.ofBlob(i),
+    })),
+    ...graph.layers.strings().map((key, i) => ({
+      kind: 'layer' as const,
+      key,
+      bytes: graph.layerBytes[i] as number,
+      because: holders.ofLayer(i),
+    })),
   ];
 }
 
-/** Notes a reason; false when there was one. */
-function claim(reasons: (string | undefined)[], thing: number, because: string): boolean {
-  if (thing < 0 || reasons[thing] !== undefined) return false;
-  reasons[thing] = because;
-  return true;
+function holdForSnapshots(metadata: Metadata, graph: StoreGraph, holders: Holders): void {
+  const rows = metadata.snapshots.writable();
+  const manifests = graph.blobs.placesOf(KeyList.of(rows.map((row) => row.manifest ?? NO_KEY)));
+  const parents = graph.chains.placesOf(KeyList.of(rows.map((row) => row.parent ?? NO_KEY)));
+  for (const [i, { kind, key }] of rows.entries()) {
+    holders.hold(`${kind} snapshot ${key}`, [manifests[i] as number], parents[i] as number);
+  }
 }
 
-function explain(kind: 'blob' | 'layer', key: string, bytes: number, because = 'a stack holds it'): Explanation {
-  return { kind, key, bytes, because };
+function holdForLeases(metadata: Metadata, graph: StoreGraph, holders: Holders): void {
+  const leases = new Map(metadata.leases.list().map((lease) => [lease.id, lease]));
+  const refs = metadata.leases.allRefs();
+  const keys = KeyList.of(refs.map(({ key }) => key));
+  const [blobs, chains, layers] = [graph.blobs, graph.chains, graph.layers].map((list) => list.placesOf(keys)) as [
+    Int32Array,
+    Int32Array,
+    Int32Array,
+  ];
+  for (const [i, { lease, kind }] of refs.entries()) {
+    const row = leases.get(lease);
+    const because = row?.session === null && row.expiresAt !== null ? `interrupted: ${row.purpose}` : `${row?.purpose}`;
+    holders.hold(because, [blobs[i] as number], chains[i] as number);
+    if (kind === 'layer') holders.holdLayer(because, layers[i] as number);
+  }
 }

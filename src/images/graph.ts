@@ -1,73 +1,57 @@
 /**
  * The whole store as a graph of numbers: what `df` and `gc --dry-run` think about. Digests are long and rows are
- * many, so each string is looked up once, when it is read; from then on blobs, layers and stacks are indexes.
+ * many, so each is looked up once, when it is read; from then on images, blobs, layers and stacks are indexes.
  */
-import type { ImageRow } from '../metadata/images.ts';
-import type { LayerKey } from '../metadata/layers.ts';
-import type { Metadata } from '../metadata/metadata.ts';
-import type { Digest } from '../oci/digest.ts';
+import type { Database } from '../metadata/database.ts';
+import { KeyList, numbersIn } from '../metadata/key-list.ts';
+import { GraphImages } from './graph-images.ts';
 
 /** Nothing: no parent, or not in the store. */
-const NONE = -1;
+export const NONE = -1;
 
 export class StoreGraph {
-  readonly images: readonly ImageRow[];
+  readonly images: GraphImages;
   /** Sorted. */
-  readonly blobs: readonly Digest[];
-  readonly blobSizes: readonly number[];
+  readonly blobs: KeyList;
+  readonly blobSizes: Float64Array;
   /** Sorted. */
-  readonly layers: readonly LayerKey[];
-  readonly layerBytes: readonly number[];
-  readonly layerInodes: readonly number[];
-  readonly #blobIndex: ReadonlyMap<string, number>;
-  readonly #chainIndex: ReadonlyMap<string, number>;
-  /** children[from[i]] … children[from[i + 1] - 1] are the stored blobs that blob i names. */
+  readonly layers: KeyList;
+  readonly layerBytes: Float64Array;
+  readonly layerInodes: Float64Array;
+  /** Committed stacks by their chainIDs. */
+  readonly chains: KeyList;
+  /** children[from[i]] … children[from[i + 1] - 1] are the blobs that blob i names, NONE those that are not stored. */
   readonly #from: Int32Array;
   readonly #children: Int32Array;
   readonly #chainParent: Int32Array;
   readonly #chainLayer: Int32Array;
 
-  constructor(metadata: Metadata) {
-    const { database } = metadata;
-    this.images = metadata.images.list();
-    const [blobs, sizes] = database.lists(['digest', 'size'], 'SELECT digest, size FROM blobs ORDER BY digest');
-    this.blobs = blobs as Digest[];
-    this.blobSizes = sizes.map(Number);
-    const columns = ['key', 'bytes', 'inodes'] as const;
-    const [keys, bytes, inodes] = database.lists(columns, 'SELECT key, bytes, inodes FROM layers ORDER BY key');
-    this.layers = keys as LayerKey[];
-    this.layerBytes = bytes.map(Number);
-    this.layerInodes = inodes.map(Number);
-    this.#blobIndex = indexOf(this.blobs);
-    const refs = database.columns<[parent: Digest, children: string]>(
-      `SELECT parent, group_concat(child, ' ') FROM (SELECT parent, child FROM refs ORDER BY parent, position)
-       GROUP BY parent ORDER BY parent`,
+  constructor(database: Database) {
+    const [blobs, digests, sizes] = database.texts(
+      ['digest', 'size'],
+      'SELECT digest, size FROM blobs ORDER BY digest',
     );
-    [this.#from, this.#children] = this.#connect(refs);
-    const layerIndex = indexOf(this.layers);
-    const [chains, parents, tops] = database.lists(
-      ['key', 'parent', 'layer'],
-      `SELECT key, ifnull(parent, '') AS parent, layer FROM snapshots WHERE kind = 'committed'`,
+    this.blobs = new KeyList(digests, blobs);
+    this.blobSizes = numbersIn(sizes, blobs);
+    [this.#from, this.#children] = childrenOf(database, this.blobs);
+    const [layers, keys, bytes, inodes] = database.texts(
+      ['key', 'bytes', 'inodes'],
+      'SELECT key, bytes, inodes FROM layers ORDER BY key',
     );
-    this.#chainIndex = indexOf(chains);
-    this.#chainParent = Int32Array.from(parents, (parent) => this.#chainIndex.get(parent) ?? NONE);
-    this.#chainLayer = Int32Array.from(tops, (layer) => layerIndex.get(layer) ?? NONE);
-  }
-
-  /** Index of a stored blob, -1 when it is not stored. */
-  blob(digest: string | null): number {
-    return (digest === null ? undefined : this.#blobIndex.get(digest)) ?? NONE;
-  }
-
-  /** Where an image begins: its manifest, which leads to the config, and what else its names stand for. */
-  roots(manifest: Digest, rows: readonly Pick<ImageRow, 'target'>[]): number[] {
-    const others = rows.filter(({ target }) => target !== manifest).map(({ target }) => this.blob(target));
-    return [this.blob(manifest), ...others];
-  }
-
-  /** Index of a committed stack, -1 when there is none. */
-  chain(chainId: string | null): number {
-    return (chainId === null ? undefined : this.#chainIndex.get(chainId)) ?? NONE;
+    this.layers = new KeyList(keys, layers);
+    this.layerBytes = numbersIn(bytes, layers);
+    this.layerInodes = numbersIn(inodes, layers);
+    // A base is its own parent here: that keeps the keys of one length.
+    const [chains, chainIds, parents, tops] = database.texts(
+      ['key', 'below', 'layer'],
+      `SELECT key, ifnull(parent, key) AS below, layer FROM snapshots WHERE kind = 'committed'`,
+    );
+    this.chains = new KeyList(chainIds, chains);
+    this.#chainParent = this.chains
+      .placesOf(new KeyList(parents, chains))
+      .map((parent, chain) => (parent === chain ? NONE : parent));
+    this.#chainLayer = this.layers.placesOf(new KeyList(tops, chains));
+    this.images = new GraphImages(database, this.blobs, this.chains);
   }
 
   /** Calls `visit` for each stored blob that `roots` lead to; not below one for which it returns false. */
@@ -80,33 +64,24 @@ export class StoreGraph {
     }
   }
 
-  /** Calls `visit` for the layers of a stack, top first, until it returns false. */
-  climb(chain: number, visit: (layer: number) => boolean): void {
-    for (let at = chain; at !== NONE; at = this.#chainParent[at] as number) {
-      if (!visit(this.#chainLayer[at] as number)) return;
-    }
-  }
-
-  #connect(refs: readonly (readonly [parent: Digest, children: string])[]): [Int32Array, Int32Array] {
-    const from = new Int32Array(this.blobs.length + 1);
-    const children: number[] = [];
-    let at = 0;
-    // Both are sorted by the parent's digest, so that they are walked side by side. A parent is stored, always.
-    for (let blob = 0; blob < this.blobs.length; blob++) {
-      from[blob] = children.length;
-      if (refs[at]?.[0] !== this.blobs[blob]) continue;
-      for (const digest of refs[at++]?.[1].split(' ') ?? []) {
-        const child = this.blob(digest);
-        if (child !== NONE) children.push(child);
-      }
-    }
-    from[this.blobs.length] = children.length;
-    return [from, Int32Array.from(children)];
+  /** Calls `visit` for the layers of a stack, top first. */
+  climb(chain: number, visit: (layer: number) => void): void {
+    for (let at = chain; at !== NONE; at = this.#chainParent[at] as number) visit(this.#chainLayer[at] as number);
   }
 }
 
-function indexOf(keys: readonly string[]): Map<string, number> {
-  const index = new Map<string, number>();
-  for (let i = 0; i < keys.length; i++) index.set(keys[i] as string, i);
-  return index;
+/** What each blob names: where its children begin, and the children of all. */
+function childrenOf(database: Database, blobs: KeyList): [from: Int32Array, children: Int32Array] {
+  const [parents, keys, counts, names] = database.texts(
+    ['parent', 'count', 'children'],
+    `SELECT parent, count(*) AS count, group_concat(child, ' ') AS children
+     FROM (SELECT parent, child FROM refs ORDER BY parent, position) GROUP BY parent ORDER BY parent`,
+  );
+  const from = new Int32Array(blobs.length + 1);
+  const counted = numbersIn(counts, parents);
+  // A parent is stored, always.
+  for (const [i, parent] of blobs.placesOf(new KeyList(keys, parents)).entries())
+    from[parent + 1] = counted[i] as number;
+  for (let i = 1; i < from.length; i++) from[i] = (from[i] as number) + (from[i - 1] as number);
+  return [from, blobs.placesOf(new KeyList(names, from[blobs.length] as number))];
 }

@@ -31,9 +31,12 @@ export interface ImageSummary {
 export function listImages(context: StoreContext): ImageSummary[] {
   const { metadata } = context;
   return metadata.database.snapshot(() => {
+    const rows = metadata.images.list();
+    const unpackedBytes = new StackSizes(metadata.database).bytesOf(
+      rows.map((row) => (row.unpacked ? row.chainId : null)),
+    );
     const compressed = compressedSizes(context);
-    const stacks = new StackSizes(metadata);
-    return metadata.images.list().map((row) => ({
+    return rows.map((row, i) => ({
       name: shortName(row.name),
       reference: row.name,
       id: row.config,
@@ -42,7 +45,7 @@ export function listImages(context: StoreContext): ImageSummary[] {
       platform: row.platform,
       unpacked: row.unpacked,
       compressedBytes: compressed.get(row.manifest)?.bytes ?? 0,
-      unpackedBytes: row.unpacked && row.chainId !== null ? stacks.bytesOf(row.chainId) : 0,
+      unpackedBytes: unpackedBytes[i] as number,
       layers: compressed.get(row.manifest)?.layers ?? 0,
       createdAt: row.createdAt === null ? null : new Date(row.createdAt).toISOString(),
       pulledAt: new Date(row.pulledAt).toISOString(),

@@ -6,7 +6,9 @@
 import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { throwIfAborted } from '../errors.ts';
-import type { Digest } from '../oci/digest.ts';
+import { KeyList } from '../metadata/key-list.ts';
+import type { Metadata } from '../metadata/metadata.ts';
+import { ALGORITHMS, type Algorithm, type Digest, isDigest } from '../oci/digest.ts';
 import type { OperationOptions } from '../progress.ts';
 import { blobPath } from '../store-layout.ts';
 import { removeBlobFile } from './collect.ts';
@@ -23,11 +25,34 @@ export interface Orphan {
   readonly because: string;
 }
 
-export async function findOrphans(context: StoreContext): Promise<Orphan[]> {
+/** Names on the disk that are to be held against rows. */
+export interface ContentNames {
+  readonly blobs: readonly (readonly [algorithm: Algorithm, sorted: readonly string[]])[];
+  readonly layers: readonly string[];
+}
+
+/** Looks at the disk. What has a row or is being made when this begins is found in the rows that are read afterwards. */
+export async function listContent(context: StoreContext): Promise<ContentNames> {
+  const [layers, ...blobs] = await Promise.all([
+    layerIds(context),
+    ...ALGORITHMS.map(async (algorithm) => [algorithm, await context.blobs.names(algorithm)] as const),
+  ]);
+  return { blobs, layers };
+}
+
+async function layerIds(context: StoreContext): Promise<string[]> {
+  const ids: string[] = [];
+  if (context.driverName !== undefined) for await (const id of (await context.driver()).list()) ids.push(id);
+  return ids;
+}
+
+/** @param content as it was found before */
+export async function findOrphans(context: StoreContext, content?: ContentNames): Promise<Orphan[]> {
+  const { blobs, layers } = content ?? (await listContent(context));
   return [
-    ...(await orphanBlobs(context)),
+    ...orphanBlobs(context, blobs),
     ...(await orphanPartials(context)),
-    ...(await orphanLayers(context)),
+    ...(await orphanLayers(context, layers)),
     ...(await orphanCaches(context)),
     ...orphanFiles(context),
   ];
@@ -47,19 +72,33 @@ export async function removeOrphans(
   }
 }
 
-async function orphanBlobs({ blobs, metadata, paths }: StoreContext): Promise<Orphan[]> {
-  const found = [...blobs.digests()];
-  const known = new Set<string>(metadata.database.lists(['digest'], 'SELECT digest FROM blobs')[0]);
+function orphanBlobs({ blobs, metadata, paths }: StoreContext, content: ContentNames['blobs']): Orphan[] {
   const garbage = garbageKeys(metadata);
-  return found
-    .filter((digest) => !known.has(digest) && !garbage.has(digest) && !metadata.leases.holds('blob', digest))
-    .map((digest) => ({
-      kind: 'blob',
-      key: digest,
-      path: blobPath(paths, digest).slice(paths.root.length + 1),
-      bytes: blobs.stat(digest)?.size ?? 0,
-      because: 'no row knows it',
-    }));
+  return content
+    .flatMap(([algorithm, names]) => namesWithoutRow(metadata, algorithm, names).map((name) => `${algorithm}:${name}`))
+    .filter(isDigest)
+    .filter((digest) => !garbage.has(digest) && !metadata.leases.holds('blob', digest))
+    .flatMap((digest) => {
+      const found = blobs.stat(digest);
+      // One that is gone meanwhile was removed by somebody who knew it.
+      if (found === undefined) return [];
+      const path = blobPath(paths, digest).slice(paths.root.length + 1);
+      return { kind: 'blob', key: digest, path, bytes: found.size, because: 'no row knows it' };
+    });
+}
+
+/** @param names sorted, so that they are walked side by side with those of the rows */
+function namesWithoutRow({ database }: Metadata, algorithm: Algorithm, names: readonly string[]): string[] {
+  if (names.length === 0) return [];
+  const sql = `SELECT substr(digest, ${algorithm.length + 2}) AS hex FROM blobs
+    WHERE digest > '${algorithm}:' AND digest < '${algorithm};' ORDER BY digest`;
+  const [count, texts] = database.texts(['hex'], sql);
+  const known = new KeyList(texts, count).strings();
+  let at = 0;
+  return names.filter((name) => {
+    while (at < known.length && (known[at] as string) < name) at++;
+    return known[at] !== name;
+  });
 }
 
 async function orphanPartials({ blobs, metadata }: StoreContext): Promise<Orphan[]> {
@@ -72,23 +111,24 @@ async function orphanPartials({ blobs, metadata }: StoreContext): Promise<Orphan
   return found;
 }
 
-async function orphanLayers(context: StoreContext): Promise<Orphan[]> {
+async function orphanLayers(context: StoreContext, found: ContentNames['layers']): Promise<Orphan[]> {
   const { metadata } = context;
-  if (context.driverName === undefined) return [];
-  const driver = await context.driver();
-  const found: string[] = [];
-  for await (const id of driver.list()) found.push(id);
+  if (found.length === 0) return [];
   const sql = 'SELECT id FROM layers UNION ALL SELECT id FROM snapshots WHERE id IS NOT NULL';
-  const known = new Set(metadata.database.lists(['id'], sql)[0]);
+  const [count, ids] = metadata.database.texts(['id'], sql);
+  const known = new Set(new KeyList(ids, count).strings());
   const garbage = garbageKeys(metadata);
-  const orphans = found.filter((id) => !known.has(id) && !garbage.has(id));
-  const bytesOf = async (id: string) => (await driver.usage(id)).bytes;
+  const unknown = new Set(found.filter((id) => !known.has(id) && !garbage.has(id)));
+  if (unknown.size === 0) return [];
+  // As with blobs.
+  const there = (await layerIds(context)).filter((id) => unknown.has(id));
+  const driver = await context.driver();
   return Promise.all(
-    orphans.map(async (id) => ({
+    there.map(async (id) => ({
       kind: 'layer' as const,
       key: id,
       path: `layers/${id}`,
-      bytes: await bytesOf(id),
+      bytes: (await driver.usage(id)).bytes,
       because: 'no row knows it',
     })),
   );

@@ -1,38 +1,48 @@
 /** Sizes of stacks: each committed snapshot's layers added up, once for all that share them. */
-import type { Metadata } from '../metadata/metadata.ts';
+import type { Database } from '../metadata/database.ts';
+import { KeyList, NO_KEY, numbersIn } from '../metadata/key-list.ts';
 import type { ChainID } from '../oci/digest.ts';
 
 const NONE = -1;
 
 export class StackSizes {
-  readonly #index: ReadonlyMap<string, number>;
-  readonly #parents: readonly number[];
+  readonly #chains: KeyList;
+  readonly #parents: Int32Array;
   /** Bytes of each stack's top layer. */
-  readonly #own: readonly number[];
+  readonly #own: Float64Array;
   /** Bytes of each stack; negative while they are not known. */
   readonly #bytes: Float64Array;
 
-  constructor(metadata: Metadata) {
-    const [keys, parents, bytes] = metadata.database.lists(
-      ['key', 'parent', 'bytes'],
-      `SELECT s.key, ifnull(s.parent, '') AS parent, l.bytes FROM snapshots s JOIN layers l ON l.key = s.layer`,
+  constructor(database: Database) {
+    // A base is its own parent here: that keeps the keys of one length.
+    const [count, keys, parents, bytes] = database.texts(
+      ['key', 'below', 'bytes'],
+      'SELECT s.key, ifnull(s.parent, s.key) AS below, l.bytes FROM snapshots s JOIN layers l ON l.key = s.layer',
     );
-    this.#index = new Map(keys.map((key, i) => [key, i]));
-    this.#parents = parents.map((parent) => this.#index.get(parent) ?? NONE);
-    this.#own = bytes.map(Number);
-    this.#bytes = new Float64Array(keys.length).fill(-1);
+    this.#chains = new KeyList(keys, count);
+    this.#parents = this.#chains.placesOf(new KeyList(parents, count));
+    this.#own = numbersIn(bytes, count);
+    this.#bytes = new Float64Array(count).fill(-1);
   }
 
-  /** Bytes on disk of a stack's layers. */
-  bytesOf(chain: ChainID): number {
+  /** Bytes on disk of each stack's layers; 0 for what is no stack. */
+  bytesOf(chains: readonly (ChainID | null)[]): number[] {
+    const places = this.#chains.placesOf(KeyList.of(chains.map((chain) => chain ?? NO_KEY)));
+    return Array.from(places, (place) => (place === NONE ? 0 : this.#sum(place)));
+  }
+
+  #sum(stack: number): number {
     // From the nearest known size up: stacks may be hundreds of layers deep.
     const pending: number[] = [];
-    let at = this.#index.get(chain) ?? NONE;
-    for (; at !== NONE && (this.#bytes[at] as number) < 0; at = this.#parents[at] as number) pending.push(at);
+    let at = stack;
+    while (at !== NONE && (this.#bytes[at] as number) < 0) {
+      pending.push(at);
+      at = this.#parents[at] === at ? NONE : (this.#parents[at] as number);
+    }
     let sum = at === NONE ? 0 : (this.#bytes[at] as number);
-    for (const stack of pending.reverse()) {
-      sum += this.#own[stack] as number;
-      this.#bytes[stack] = sum;
+    for (const above of pending.reverse()) {
+      sum += this.#own[above] as number;
+      this.#bytes[above] = sum;
     }
     return sum;
   }

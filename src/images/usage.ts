@@ -1,8 +1,7 @@
 /** How the bytes of a store are shared among its images: the model behind `df`. */
-import type { ImageRow } from '../metadata/images.ts';
 import type { Metadata } from '../metadata/metadata.ts';
-import type { Digest } from '../oci/digest.ts';
-import { StoreGraph } from './graph.ts';
+import { NONE, StoreGraph } from './graph.ts';
+import type { GraphImages } from './graph-images.ts';
 
 /** Bytes and inodes on disk, as `du` counts them. */
 export interface Amount {
@@ -10,66 +9,109 @@ export interface Amount {
   inodes: number;
 }
 
-/** An image of the store: one manifest under all its names. */
-export interface UsedImage {
-  readonly manifest: Digest;
-  readonly rows: readonly ImageRow[];
-  /** Indexes of index, manifests, config and layers: what its names lead to and the store has. */
-  readonly blobs: readonly number[];
-  /** Indexes of its unpacked layers. */
-  readonly layers: readonly number[];
+/** A part of an image's use: `unique` is held by this image alone, `shared` by others too. */
+export interface Share {
+  readonly unique: Readonly<Amount>;
+  readonly shared: Readonly<Amount>;
 }
 
 /** The things of one kind: how large each is, and how many images lead to it. */
-export interface Shared {
-  readonly bytes: readonly number[];
-  readonly inodes: readonly number[];
+export interface Things {
+  readonly bytes: Float64Array;
+  readonly inodes: Float64Array;
   readonly users: Int32Array;
 }
 
 /** One consistent look at the rows; nothing on the disk is touched. */
 export class StoreUsage {
-  readonly images: readonly UsedImage[];
-  readonly blobs: Shared;
-  readonly layers: Shared;
+  readonly graph: StoreGraph;
+  /** An image is one manifest under all its names; here are the indexes of these. */
+  readonly images: readonly (readonly number[])[];
+  readonly blobs: Things;
+  readonly layers: Things;
+  /** The walk that last came to each thing. */
+  readonly #atBlob: Int32Array;
+  readonly #atLayer: Int32Array;
+  #walks = 0;
 
   /** @param blockSize of the file system: a file occupies whole blocks */
   constructor(metadata: Metadata, blockSize: number) {
-    const graph = new StoreGraph(metadata);
-    const round = (size: number) => Math.ceil(size / blockSize) * blockSize;
-    const { blobSizes, layerBytes, layerInodes } = graph;
-    this.blobs = shared(
-      blobSizes.map(round),
-      blobSizes.map(() => 1),
-    );
-    this.layers = shared(layerBytes, layerInodes);
-    const rows = Map.groupBy(graph.images, (row) => row.manifest);
-    this.images = [...rows].map(([manifest, names]) => this.#image(graph, manifest, names));
+    this.graph = new StoreGraph(metadata.database);
+    const { blobSizes, layerBytes, layerInodes, images } = this.graph;
+    const blocks = blobSizes.map((size) => Math.ceil(size / blockSize) * blockSize);
+    this.blobs = things(blocks, new Float64Array(blocks.length).fill(1));
+    this.layers = things(layerBytes, layerInodes);
+    this.#atBlob = new Int32Array(blocks.length);
+    this.#atLayer = new Int32Array(layerBytes.length);
+    this.images = namesByManifest(images);
+    const countUser = ({ users }: Things, thing: number) => {
+      users[thing] = (users[thing] as number) + 1;
+    };
+    for (const names of this.images) {
+      this.#eachBlob(names, countUser);
+      this.#eachLayer(names, countUser);
+    }
   }
 
-  #image(graph: StoreGraph, manifest: Digest, rows: readonly ImageRow[]): UsedImage {
-    const blobs: number[] = [];
-    graph.reach(graph.roots(manifest, rows), (blob) => add(blobs, blob, this.blobs.users));
-    const layers: number[] = [];
-    const top = rows[0]?.unpacked ? graph.chain(rows[0].chainId) : -1;
-    graph.climb(top, (layer) => {
-      add(layers, layer, this.layers.users);
+  /** Of index, manifests, config and layers: what an image's names lead to and the store has. */
+  shareOfBlobs(names: readonly number[]): Share {
+    const share = { unique: { bytes: 0, inodes: 0 }, shared: { bytes: 0, inodes: 0 } };
+    this.#eachBlob(names, (blobs, blob) => addThing(shareIn(share, blobs, blob), blobs, blob));
+    return share;
+  }
+
+  /** Of the unpacked layers. */
+  shareOfLayers(names: readonly number[]): Share {
+    const share = { unique: { bytes: 0, inodes: 0 }, shared: { bytes: 0, inodes: 0 } };
+    this.#eachLayer(names, (layers, layer) => addThing(shareIn(share, layers, layer), layers, layer));
+    return share;
+  }
+
+  #eachBlob(names: readonly number[], visit: (blobs: Things, blob: number) => void): void {
+    const walk = ++this.#walks;
+    this.graph.reach(this.graph.images.roots(names), (blob) => {
+      if (this.#atBlob[blob] === walk) return false;
+      this.#atBlob[blob] = walk;
+      visit(this.blobs, blob);
       return true;
     });
-    return { manifest, rows, blobs, layers };
+  }
+
+  #eachLayer([first = NONE]: readonly number[], visit: (layers: Things, layer: number) => void): void {
+    const { unpacked, chains } = this.graph.images;
+    if (unpacked[first] !== 1) return;
+    const walk = ++this.#walks;
+    this.graph.climb(chains[first] as number, (layer) => {
+      if (this.#atLayer[layer] === walk) return;
+      this.#atLayer[layer] = walk;
+      visit(this.layers, layer);
+    });
   }
 }
 
-/** Adds a thing that is not there yet and counts its user; images are small, so that looking through one is quick. */
-function add(things: number[], thing: number, users: Int32Array): boolean {
-  if (things.includes(thing)) return false;
-  things.push(thing);
-  users[thing] = (users[thing] ?? 0) + 1;
-  return true;
+/** Names of one manifest together, in their order. */
+function namesByManifest({ names, manifests }: GraphImages): number[][] {
+  const groups = new Map<number, number[]>();
+  for (let name = 0; name < names.length; name++) {
+    const manifest = manifests[name] as number;
+    const group = groups.get(manifest);
+    if (group === undefined) groups.set(manifest, [name]);
+    else group.push(name);
+  }
+  return [...groups.values()];
 }
 
-function shared(bytes: readonly number[], inodes: readonly number[]): Shared {
+function things(bytes: Float64Array, inodes: Float64Array): Things {
   return { bytes, inodes, users: new Int32Array(bytes.length) };
+}
+
+function shareIn<A>({ unique, shared }: { unique: A; shared: A }, { users }: Things, thing: number): A {
+  return (users[thing] as number) > 1 ? shared : unique;
+}
+
+export function addThing(sum: Amount, { bytes, inodes }: Things, thing: number): void {
+  sum.bytes += bytes[thing] as number;
+  sum.inodes += inodes[thing] as number;
 }
 
 export function addAmount(sum: Amount, more: Readonly<Amount> | undefined): void {

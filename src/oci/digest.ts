@@ -15,7 +15,8 @@ export type DiffID = `${Algorithm}:${string}` & { readonly [brand]: 'diffID' };
 /** Names a stack of layers; see chain-id.ts. */
 export type ChainID = `${Algorithm}:${string}` & { readonly [brand]: 'chainID' };
 
-export type Algorithm = 'sha256' | 'sha512';
+export const ALGORITHMS = ['sha256', 'sha512'] as const;
+export type Algorithm = (typeof ALGORITHMS)[number];
 
 const GRAMMAR = /^(?:sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})$/;
 

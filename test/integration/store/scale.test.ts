@@ -41,7 +41,7 @@ after(async () => {
 async function within<T>(name: string, work: () => Promise<T> | T): Promise<T> {
   const { database } = store.metadata;
   let statements = 0;
-  const counted = (['get', 'all', 'columns', 'lists', 'run'] as const).map((method) => {
+  const counted = (['get', 'all', 'columns', 'texts', 'run'] as const).map((method) => {
     const original = database[method] as (...parameters: never[]) => unknown;
     const count = (...parameters: never[]) => {
       statements++;
