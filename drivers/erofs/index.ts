@@ -101,8 +101,9 @@ class ErofsDriver implements StorageDriver {
       removeLooks(this.#layers);
       removeMergedWith(this.#layers, id);
     }
-    await this.#layers.remove(id);
+    // First: that takes the name away before it waits for anything.
     await this.#snapshots.remove(id);
+    await this.#layers.remove(id);
   }
 
   async *list(): AsyncGenerator<LayerId, void> {

@@ -3,6 +3,7 @@
  * operations, interrupted pulls, pins). All deciding happens in one transaction, in which other processes can add
  * neither names nor leases; a dry run is the same transaction, rolled back.
  */
+import { setImmediate as turn } from 'node:timers/promises';
 import type { OperationOptions } from '../progress.ts';
 import { type Candidates, type Collected, collectedBytes, dropUnheld, removeDropped } from './collect.ts';
 import type { StoreContext } from './context.ts';
@@ -39,7 +40,6 @@ export async function collectGarbage(context: StoreContext, options: GcOptions =
   const { dryRun = false } = options;
   if (!dryRun) await sweepCrashed(context);
   const session = await context.session.open();
-  // The disk is looked at by other threads meanwhile.
   const [content, decision] = await Promise.all([listContent(context), decide(context, options, session)]);
   const orphans = await findOrphans(context, content);
   const uploads = staleUploads(context, options.interrupted);
@@ -72,6 +72,8 @@ interface Decision {
 async function decide(context: StoreContext, options: GcOptions, session: string): Promise<Decision> {
   const work = () => decideInside(context, options, session);
   const { metadata } = context;
+  // The driver opens, and other threads begin to list.
+  await turn();
   return options.dryRun ? metadata.database.preview(work) : metadata.transaction(work, { durable: true });
 }
 
