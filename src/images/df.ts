@@ -10,7 +10,7 @@ import type { OperationOptions } from '../progress.ts';
 import type { StoreContext } from './context.ts';
 import { type Overhead, overheadOf } from './df-overhead.ts';
 import { type Reconciliation, reconcile } from './df-reconcile.ts';
-import { shortName } from './find.ts';
+import { shortCanonicalName, shortName } from './find.ts';
 import { type Amount, addAmount, addThing, type Share, StoreUsage, type Things } from './usage.ts';
 
 export type { Share } from './usage.ts';
@@ -107,15 +107,15 @@ function imageUsage(
 ): ImageUsage {
   const { images } = usage.graph;
   const [first = 0] = names;
-  const manifest = images.manifestDigests[first] as Digest;
+  const manifest = usage.manifests[first] as Digest;
   const usedBy = usersOfManifest(manifest);
   const blobs = usage.shareOfBlobs(names);
   const layers = usage.shareOfLayers(names);
   const reclaimable: Amount = { bytes: 0, inodes: 0 };
   if (usedBy.length === 0) for (const part of [blobs.unique, layers.unique]) addAmount(reclaimable, part);
   return {
-    names: names.map((name) => shortName(images.names[name] as string)),
-    id: images.configDigests[first] as Digest,
+    names: names.map((name) => shortCanonicalName(images.names[name] as string)),
+    id: usage.configs[first] as Digest,
     manifest,
     blobs,
     layers,

@@ -1,7 +1,7 @@
 /** Finds an image of the store by what people write: a reference, an image id, a unique beginning of one. */
 import { isTslayerError, TslayerError } from '../errors.ts';
 import type { ImageRow } from '../metadata/images.ts';
-import { familiarReference, nameOf, parseReference, type Reference } from '../oci/reference.ts';
+import { DEFAULT_REGISTRY, familiarReference, nameOf, parseReference, type Reference } from '../oci/reference.ts';
 import type { StoreContext } from './context.ts';
 import { imageName } from './name-image.ts';
 
@@ -35,6 +35,11 @@ export function byId({ metadata }: StoreContext, text: string): ImageRow[] {
 /** A name as people write it, defaults left out. */
 export function shortName(name: string): string {
   return familiarReference(parseReference(name));
+}
+
+/** The same of a row's name, which is canonical: only Docker Hub's has defaults to leave out. */
+export function shortCanonicalName(name: string): string {
+  return name.startsWith(`${DEFAULT_REGISTRY}/`) ? shortName(name) : name;
 }
 
 function byName({ metadata }: StoreContext, text: string): ImageRow | undefined {

@@ -1,8 +1,9 @@
 /** Why each thing stays or goes, in words. */
 import { KeyList, NO_KEY } from '../metadata/key-list.ts';
+import type { LeaseKind, LeaseRow } from '../metadata/leases.ts';
 import type { Metadata } from '../metadata/metadata.ts';
 import type { Collected } from './collect.ts';
-import { shortName } from './find.ts';
+import { shortCanonicalName } from './find.ts';
 import { Holders } from './gc-holders.ts';
 import { StoreGraph } from './graph.ts';
 import type { Orphan } from './orphans.ts';
@@ -15,6 +16,8 @@ export interface Explanation {
   readonly bytes: number;
   readonly because: string;
 }
+
+export const UNHELD = 'nothing holds it';
 
 export function explainDropped(dropped: Collected, because: string): Explanation[] {
   return [
@@ -32,30 +35,35 @@ export function explainUpload({ name, bytes }: StaleUpload): Explanation {
   return { kind: 'upload', key: `uploads/${name}`, bytes, because: 'no push went on with it' };
 }
 
-/** Everything that has a row, with the first thing that was found to hold it. */
-export function explainKept(metadata: Metadata): Explanation[] {
+/** Everything that has a row: what somebody holds, with the first who was found to, and what nobody does. */
+export interface Verdicts {
+  readonly held: readonly Explanation[];
+  readonly unheld: readonly Explanation[];
+  /** Of all blobs, sorted. */
+  readonly digests: readonly string[];
+}
+
+/** @param isOver leases that hold nothing any more */
+export function explainRows(metadata: Metadata, isOver: (lease: LeaseRow) => boolean): Verdicts {
   const graph = new StoreGraph(metadata.database);
   const holders = new Holders(graph);
-  const { names, chains } = graph.images;
-  for (const [i, name] of names.entries()) {
-    holders.hold(`image ${shortName(name)}`, graph.images.roots([i]), chains[i] as number);
+  const { names, configs, chains } = graph.images;
+  for (let i = 0; i < names.length; i++) {
+    const roots = [...graph.images.roots([i]), configs[i] as number];
+    holders.hold(`image ${shortCanonicalName(names[i] as string)}`, roots, chains[i] as number);
   }
   holdForSnapshots(metadata, graph, holders);
-  holdForLeases(metadata, graph, holders);
-  return [
-    ...graph.blobs.strings().map((key, i) => ({
-      kind: 'blob' as const,
-      key,
-      bytes: graph.blobSizes[i] as number,
-      because: holders.ofBlob(i),
-    })),
-    ...graph.layers.strings().map((key, i) => ({
-      kind: 'layer' as const,
-      key,
-      bytes: graph.layerBytes[i] as number,
-      because: holders.ofLayer(i),
-    })),
-  ];
+  holdForLeases(metadata, graph, holders, isOver);
+  const verdicts = { held: [] as Explanation[], unheld: [] as Explanation[] };
+  const judge = (kind: 'blob' | 'layer', key: string, bytes: number, because: string | undefined) => {
+    if (because === undefined) verdicts.unheld.push({ kind, key, bytes, because: UNHELD });
+    else verdicts.held.push({ kind, key, bytes, because });
+  };
+  const digests = graph.blobs.strings();
+  for (const [i, key] of digests.entries()) judge('blob', key, graph.blobSizes[i] as number, holders.ofBlob(i));
+  const layers = graph.layers.strings();
+  for (const [i, key] of layers.entries()) judge('layer', key, graph.layerBytes[i] as number, holders.ofLayer(i));
+  return { ...verdicts, digests };
 }
 
 function holdForSnapshots(metadata: Metadata, graph: StoreGraph, holders: Holders): void {
@@ -67,19 +75,23 @@ function holdForSnapshots(metadata: Metadata, graph: StoreGraph, holders: Holder
   }
 }
 
-function holdForLeases(metadata: Metadata, graph: StoreGraph, holders: Holders): void {
+function holdForLeases(
+  metadata: Metadata,
+  graph: StoreGraph,
+  holders: Holders,
+  isOver: (lease: LeaseRow) => boolean,
+): void {
   const leases = new Map(metadata.leases.list().map((lease) => [lease.id, lease]));
   const refs = metadata.leases.allRefs();
-  const keys = KeyList.of(refs.map(({ key }) => key));
-  const [blobs, chains, layers] = [graph.blobs, graph.chains, graph.layers].map((list) => list.placesOf(keys)) as [
-    Int32Array,
-    Int32Array,
-    Int32Array,
-  ];
-  for (const [i, { lease, kind }] of refs.entries()) {
+  const keysOf = (wanted: LeaseKind) => KeyList.of(refs.map(({ kind, key }) => (kind === wanted ? key : NO_KEY)));
+  const blobs = graph.blobs.placesOf(keysOf('blob'));
+  const chains = graph.chains.placesOf(keysOf('snapshot'));
+  const layers = graph.layers.placesOf(keysOf('layer'));
+  for (const [i, { lease }] of refs.entries()) {
     const row = leases.get(lease);
-    const because = row?.session === null && row.expiresAt !== null ? `interrupted: ${row.purpose}` : `${row?.purpose}`;
+    if (row === undefined || isOver(row)) continue;
+    const because = row.session === null && row.expiresAt !== null ? `interrupted: ${row.purpose}` : row.purpose;
     holders.hold(because, [blobs[i] as number], chains[i] as number);
-    if (kind === 'layer') holders.holdLayer(because, layers[i] as number);
+    holders.holdLayer(because, layers[i] as number);
   }
 }

@@ -3,8 +3,8 @@ import type { StoreGraph } from './graph.ts';
 
 export class Holders {
   readonly #graph: StoreGraph;
-  /** Reasons in words; a thing has the index of its own, the first is for what nobody claimed. */
-  readonly #reasons = ['a stack holds it'];
+  /** Reasons in words; a thing has the index of its own, 0 while nobody has claimed it. */
+  readonly #reasons: (string | undefined)[] = [undefined];
   readonly #ofBlob: Int32Array;
   readonly #ofLayer: Int32Array;
 
@@ -26,12 +26,12 @@ export class Holders {
     claim(this.#ofLayer, layer, this.#reasons.push(because) - 1);
   }
 
-  ofBlob(blob: number): string {
-    return this.#reasons[this.#ofBlob[blob] as number] as string;
+  ofBlob(blob: number): string | undefined {
+    return this.#reasons[this.#ofBlob[blob] as number];
   }
 
-  ofLayer(layer: number): string {
-    return this.#reasons[this.#ofLayer[layer] as number] as string;
+  ofLayer(layer: number): string | undefined {
+    return this.#reasons[this.#ofLayer[layer] as number];
   }
 }
 

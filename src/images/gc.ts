@@ -1,15 +1,24 @@
 /**
  * `gc`: what nothing holds goes. Roots are names, snapshots (mounts, containers, kept ones) and leases (running
  * operations, interrupted pulls, pins). All deciding happens in one transaction, in which other processes can add
- * neither names nor leases; a dry run is the same transaction, rolled back.
+ * neither names nor leases; a dry run that comes down to a size is the same transaction, rolled back.
  */
-import { setImmediate as turn } from 'node:timers/promises';
+import { setImmediate as othersBegin } from 'node:timers/promises';
+import type { LeaseRow } from '../metadata/leases.ts';
 import type { OperationOptions } from '../progress.ts';
 import { type Candidates, type Collected, collectedBytes, dropUnheld, removeDropped } from './collect.ts';
 import type { StoreContext } from './context.ts';
 import { usersOf } from './df.ts';
 import { shortName } from './find.ts';
-import { type Explanation, explainDropped, explainKept, explainOrphan, explainUpload } from './gc-explain.ts';
+import {
+  type Explanation,
+  explainDropped,
+  explainOrphan,
+  explainRows,
+  explainUpload,
+  UNHELD,
+  type Verdicts,
+} from './gc-explain.ts';
 import { publishNames } from './layout-index.ts';
 import { findOrphans, listContent, removeOrphans } from './orphans.ts';
 import { sweepCrashed, sweepUnusedStages } from './sweep.ts';
@@ -38,6 +47,7 @@ export interface GcReport {
 
 export async function collectGarbage(context: StoreContext, options: GcOptions = {}): Promise<GcReport> {
   const { dryRun = false } = options;
+  if (dryRun && options.maxBytes === undefined) return explainGarbage(context, options);
   if (!dryRun) await sweepCrashed(context);
   const session = await context.session.open();
   const [content, decision] = await Promise.all([listContent(context), decide(context, options, session)]);
@@ -56,9 +66,42 @@ export async function collectGarbage(context: StoreContext, options: GcOptions =
     untagged: decision.untagged,
     removed,
     kept: decision.kept,
-    freedBytes: removed.reduce((sum, { bytes }) => sum + bytes, 0),
+    freedBytes: sumOfBytes(removed),
     leftBytes: decision.leftBytes,
   };
+}
+
+/**
+ * A dry run that need not try anything: without a limit, what goes is what nothing leads to. Neither waits for those who
+ * write nor keeps them out.
+ */
+async function explainGarbage(context: StoreContext, options: GcOptions): Promise<GcReport> {
+  const { metadata } = context;
+  const readRows = async (): Promise<Verdicts> => {
+    await othersBegin();
+    const now = Date.now();
+    return metadata.database.snapshot(() => explainRows(metadata, (lease) => isOver(lease, options, now)));
+  };
+  const [content, { held, unheld, digests }] = await Promise.all([listContent(context), readRows()]);
+  const orphans = await findOrphans(context, content, digests);
+  const uploads = staleUploads(context, options.interrupted);
+  const removed = [...unheld, ...orphans.map(explainOrphan), ...uploads.map(explainUpload)];
+  return {
+    dryRun: true,
+    untagged: [],
+    removed,
+    kept: held,
+    freedBytes: sumOfBytes(removed),
+    leftBytes: sumOfBytes(held),
+  };
+}
+
+function sumOfBytes(things: readonly Explanation[]): number {
+  return things.reduce((sum, { bytes }) => sum + bytes, 0);
+}
+
+function isOver({ session, expiresAt }: LeaseRow, { interrupted }: GcOptions, now: number): boolean {
+  return session === null && expiresAt !== null && (interrupted === true || expiresAt <= now);
 }
 
 interface Decision {
@@ -72,21 +115,16 @@ interface Decision {
 async function decide(context: StoreContext, options: GcOptions, session: string): Promise<Decision> {
   const work = () => decideInside(context, options, session);
   const { metadata } = context;
-  // The driver opens, and other threads begin to list.
-  await turn();
+  await othersBegin();
   return options.dryRun ? metadata.database.preview(work) : metadata.transaction(work, { durable: true });
 }
 
 function decideInside(context: StoreContext, options: GcOptions, session: string): Decision {
   const { metadata } = context;
   const now = Date.now();
-  for (const lease of metadata.leases.list()) {
-    const isOver =
-      lease.session === null && lease.expiresAt !== null && (options.interrupted || lease.expiresAt <= now);
-    if (isOver) metadata.leases.delete(lease.id);
-  }
+  for (const lease of metadata.leases.list()) if (isOver(lease, options, now)) metadata.leases.delete(lease.id);
   const collections = [dropUnheld(metadata, session, unheldCandidates(context))];
-  const removed = explainDropped(collections[0] as Collected, 'nothing holds it');
+  const removed = explainDropped(collections[0] as Collected, UNHELD);
   const untagged: string[] = [];
   let left = storedBytes(context);
   for (const victim of options.maxBytes === undefined ? [] : leastRecentlyUsed(context)) {
@@ -99,14 +137,14 @@ function decideInside(context: StoreContext, options: GcOptions, session: string
     removed.push(...explainDropped(dropped, `${shortName(victim.names[0] ?? '')} was used least recently`));
   }
   if (untagged.length > 0) metadata.settings.count('images');
-  const kept = options.dryRun ? explainKept(metadata) : [];
+  const kept = options.dryRun ? explainRows(metadata, () => false).held : [];
   return { untagged, dropped: merge(collections), removed, kept, leftBytes: left };
 }
 
 /** Everything that no name, snapshot, lease or stored parent leads to. */
 function unheldCandidates({ metadata: { database } }: StoreContext): Candidates {
   // In order, each table or index is walked once, side by side with the others; a look at each row would take longer.
-  const keys = <K>(sql: string) => database.all<{ key: K }>(`${sql} ORDER BY key`).map((row) => row.key);
+  const keys = <K>(sql: string) => database.columns<readonly [key: K]>(`${sql} ORDER BY key`).map(([key]) => key);
   return {
     blobs: keys(`SELECT digest AS key FROM blobs
       EXCEPT SELECT child FROM refs

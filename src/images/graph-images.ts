@@ -4,11 +4,12 @@ import { KeyList, NO_KEY, numbersIn } from '../metadata/key-list.ts';
 
 export class GraphImages {
   readonly names: readonly string[];
-  readonly manifestDigests: readonly string[];
-  readonly configDigests: readonly string[];
+  readonly manifestDigests: KeyList;
+  readonly configDigests: KeyList;
   /** Indexes of blobs. */
   readonly targets: Int32Array;
   readonly manifests: Int32Array;
+  readonly configs: Int32Array;
   /** Indexes of stacks, -1 where there is none. */
   readonly chains: Int32Array;
   /** 1 or 0. */
@@ -24,10 +25,10 @@ export class GraphImages {
     );
     this.names = new KeyList(names, count).strings();
     this.targets = blobs.placesOf(new KeyList(targets, count));
-    const manifestKeys = new KeyList(manifests, count);
-    this.manifestDigests = manifestKeys.strings();
-    this.manifests = blobs.placesOf(manifestKeys);
-    this.configDigests = new KeyList(configs, count).strings();
+    this.manifestDigests = new KeyList(manifests, count);
+    this.manifests = blobs.placesOf(this.manifestDigests);
+    this.configDigests = new KeyList(configs, count);
+    this.configs = blobs.placesOf(this.configDigests);
     this.chains = chains.placesOf(new KeyList(chainIds, count));
     this.unpacked = numbersIn(unpacked, count);
     this.usedAt = numbersIn(usedAt, count);

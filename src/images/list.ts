@@ -1,7 +1,7 @@
 /** `images`: every name with what it stands for and how large that is. From rows alone. */
 import type { Digest } from '../oci/digest.ts';
 import type { StoreContext } from './context.ts';
-import { shortName } from './find.ts';
+import { shortCanonicalName } from './find.ts';
 import { StackSizes } from './stack-sizes.ts';
 
 export interface ImageSummary {
@@ -37,7 +37,7 @@ export function listImages(context: StoreContext): ImageSummary[] {
     );
     const compressed = compressedSizes(context);
     return rows.map((row, i) => ({
-      name: shortName(row.name),
+      name: shortCanonicalName(row.name),
       reference: row.name,
       id: row.config,
       digest: row.target,

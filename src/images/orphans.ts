@@ -7,7 +7,6 @@ import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { throwIfAborted } from '../errors.ts';
 import { KeyList } from '../metadata/key-list.ts';
-import type { Metadata } from '../metadata/metadata.ts';
 import { ALGORITHMS, type Algorithm, type Digest, isDigest } from '../oci/digest.ts';
 import type { OperationOptions } from '../progress.ts';
 import { blobPath } from '../store-layout.ts';
@@ -46,11 +45,18 @@ async function layerIds(context: StoreContext): Promise<string[]> {
   return ids;
 }
 
-/** @param content as it was found before */
-export async function findOrphans(context: StoreContext, content?: ContentNames): Promise<Orphan[]> {
+/**
+ * @param content as it was found before
+ * @param digests of blobs that had rows after that or at the same time, sorted; default: they are asked for
+ */
+export async function findOrphans(
+  context: StoreContext,
+  content?: ContentNames,
+  digests?: readonly string[],
+): Promise<Orphan[]> {
   const { blobs, layers } = content ?? (await listContent(context));
   return [
-    ...orphanBlobs(context, blobs),
+    ...orphanBlobs(context, blobs, digests ?? digestsOfRows(context)),
     ...(await orphanPartials(context)),
     ...(await orphanLayers(context, layers)),
     ...(await orphanCaches(context)),
@@ -72,12 +78,16 @@ export async function removeOrphans(
   }
 }
 
-function orphanBlobs({ blobs, metadata, paths }: StoreContext, content: ContentNames['blobs']): Orphan[] {
+function orphanBlobs(
+  { blobs, metadata, paths }: StoreContext,
+  content: ContentNames['blobs'],
+  digests: readonly string[],
+): Orphan[] {
   const garbage = garbageKeys(metadata);
   return content
-    .flatMap(([algorithm, names]) => namesWithoutRow(metadata, algorithm, names).map((name) => `${algorithm}:${name}`))
+    .flatMap(([algorithm, names]) => namesBeyond(digests, `${algorithm}:`, names))
     .filter(isDigest)
-    .filter((digest) => !garbage.has(digest) && !metadata.leases.holds('blob', digest))
+    .filter((digest) => !garbage.has(digest) && !metadata.leases.holds('blob', digest) && !metadata.blobs.has(digest))
     .flatMap((digest) => {
       const found = blobs.stat(digest);
       // One that is gone meanwhile was removed by somebody who knew it.
@@ -87,18 +97,20 @@ function orphanBlobs({ blobs, metadata, paths }: StoreContext, content: ContentN
     });
 }
 
-/** @param names sorted, so that they are walked side by side with those of the rows */
-function namesWithoutRow({ database }: Metadata, algorithm: Algorithm, names: readonly string[]): string[] {
-  if (names.length === 0) return [];
-  const sql = `SELECT substr(digest, ${algorithm.length + 2}) AS hex FROM blobs
-    WHERE digest > '${algorithm}:' AND digest < '${algorithm};' ORDER BY digest`;
-  const [count, texts] = database.texts(['hex'], sql);
-  const known = new KeyList(texts, count).strings();
+function digestsOfRows({ metadata: { database } }: StoreContext): string[] {
+  const [count, digests] = database.texts(['digest'], 'SELECT digest FROM blobs ORDER BY digest');
+  return new KeyList(digests, count).strings();
+}
+
+/** Names that with the prefix are none of the digests. Both are sorted, so that they are walked side by side. */
+function namesBeyond(digests: readonly string[], prefix: string, names: readonly string[]): string[] {
   let at = 0;
-  return names.filter((name) => {
-    while (at < known.length && (known[at] as string) < name) at++;
-    return known[at] !== name;
-  });
+  return names
+    .map((name) => prefix + name)
+    .filter((digest) => {
+      while (at < digests.length && (digests[at] as string) < digest) at++;
+      return digests[at] !== digest;
+    });
 }
 
 async function orphanPartials({ blobs, metadata }: StoreContext): Promise<Orphan[]> {

@@ -27,6 +27,9 @@ export class StoreUsage {
   readonly graph: StoreGraph;
   /** An image is one manifest under all its names; here are the indexes of these. */
   readonly images: readonly (readonly number[])[];
+  /** Digests, by the indexes of names. */
+  readonly manifests: readonly string[];
+  readonly configs: readonly string[];
   readonly blobs: Things;
   readonly layers: Things;
   /** The walk that last came to each thing. */
@@ -44,6 +47,8 @@ export class StoreUsage {
     this.#atBlob = new Int32Array(blocks.length);
     this.#atLayer = new Int32Array(layerBytes.length);
     this.images = namesByManifest(images);
+    this.manifests = images.manifestDigests.strings();
+    this.configs = images.configDigests.strings();
     const countUser = ({ users }: Things, thing: number) => {
       users[thing] = (users[thing] as number) + 1;
     };

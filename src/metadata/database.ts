@@ -57,6 +57,7 @@ export class Database implements Disposable {
 
   /** Rows as arrays of their columns: half the work of objects, for what reads whole tables. */
   columns<Row extends readonly unknown[]>(sql: string): Row[] {
+    this.#mapFile();
     return guard('metadata', () => this.#sqlite.prepare(sql).raw().all() as Row[]);
   }
 
@@ -69,7 +70,6 @@ export class Database implements Disposable {
     names: Names,
     sql: string,
   ): readonly [rows: number, ...texts: { readonly [name in keyof Names]: Buffer }] {
-    this.#mapFile();
     const texts = names.map((name) => `CAST(ifnull(group_concat(${name}, ' ') || ' ', '') AS BLOB)`).join(', ');
     const [row] = this.columns<readonly [number, ...{ readonly [name in keyof Names]: Buffer }]>(
       `SELECT count(*), ${texts} FROM (${sql})`,

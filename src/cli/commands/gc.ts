@@ -25,16 +25,10 @@ export const command: CliCommand = {
       tslayer.gc({ ...operation, dryRun: dryRun === true, maxBytes: maxSize, interrupted: interrupted === true }),
     );
     if (cli.json) return cli.result(report);
-    const rows = [
-      ...report.removed.map((thing) => ({ verdict: dryRun ? 'would go' : 'removed', ...thing })),
-      ...report.kept.map((thing) => ({ verdict: 'stays', ...thing })),
-    ];
-    if (rows.length > 0) {
-      await cli.output.table(
-        ['', 'KIND', 'WHAT', 'SIZE', 'BECAUSE'],
-        rows.map(({ verdict, kind, key, bytes, because }) => [verdict, kind, key, size(bytes), because]),
-      );
-    }
+    const rowsOf = (verdict: string, things: typeof report.kept): string[][] =>
+      things.map(({ kind, key, bytes, because }) => [verdict, kind, key, size(bytes), because]);
+    const rows = [...rowsOf(dryRun ? 'would go' : 'removed', report.removed), ...rowsOf('stays', report.kept)];
+    if (rows.length > 0) await cli.output.table(['', 'KIND', 'WHAT', 'SIZE', 'BECAUSE'], rows);
     if (maxSize !== undefined && report.leftBytes > maxSize) {
       const message = `more than ${size(maxSize)} are held by mounts, containers, pins and running pulls`;
       cli.output.message(message, 'warn');
