@@ -8,7 +8,7 @@ import { statfsSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { diskUsage } from '../../../src/images/df.ts';
-import { collectGarbage } from '../../../src/images/gc.ts';
+import { collectGarbage, type GcReport } from '../../../src/images/gc.ts';
 import type { OpenStore } from '../../../src/images/store.ts';
 import { chainID } from '../../../src/oci/chain-id.ts';
 import { asDiffID, type ChainID, type Digest, digestOf } from '../../../src/oci/digest.ts';
@@ -182,6 +182,24 @@ function expectedShares(store: OpenStore): unknown[] {
   return images.map(({ blobs, layers, ...image }) => ({ ...image, blobs: share(blobs), layers: share(layers) }));
 }
 
+/** Running, interrupted and expired leases of each kind. */
+function leaseAtRandom({ metadata }: OpenStore, { images }: Graph): void {
+  const kinds = ['blob', 'layer', 'snapshot'] as const;
+  const keys = {
+    blob: metadata.blobs.list().map(({ digest }) => digest as string),
+    layer: metadata.layers.list().map(({ key }) => key as string),
+    snapshot: metadata.snapshots.list().map(({ key }) => key),
+  };
+  for (const [i, { manifest, config }] of images.entries()) {
+    const kind = kinds[config % 3] as (typeof kinds)[number];
+    const expiresAt = [null, 1, Date.now() + 1e6][manifest % 3] as number | null;
+    const id = `lease-${i}`;
+    metadata.leases.put({ id, session: null, purpose: id, createdAt: i, expiresAt });
+    const key = keys[kind].at(-1 - manifest);
+    if (key !== undefined) metadata.leases.addRefs(id, [{ kind, key }]);
+  }
+}
+
 const bySubject = (a: { key: string }, b: { key: string }) => (a.key < b.key ? -1 : 1);
 
 async function inStoreOf(rows: Graph, check: (store: OpenStore) => Promise<void>): Promise<void> {
@@ -212,6 +230,21 @@ test('df gives each image what is its own, and what it shares', async () => {
         assert.equal(reclaimableBytes, blobs.unused.bytes + layers.unused.bytes);
         assert.equal(blobs.count, store.metadata.blobs.list().length);
         assert.equal(layers.count, store.metadata.layers.list().length);
+      }),
+    ),
+    { numRuns: 40 },
+  );
+});
+
+test('a dry run that tries what it would do, down to a size that all is below, says the same', async () => {
+  await fc.assert(
+    fc.asyncProperty(graph, fc.boolean(), (rows, interrupted) =>
+      inStoreOf(rows, async (store) => {
+        leaseAtRandom(store, rows);
+        const explained = await collectGarbage(store, { dryRun: true, interrupted });
+        const tried = await collectGarbage(store, { dryRun: true, interrupted, maxBytes: Number.MAX_SAFE_INTEGER });
+        const inOrder = (report: GcReport): GcReport => ({ ...report, removed: report.removed.toSorted(bySubject) });
+        assert.deepEqual(inOrder(explained), inOrder(tried));
       }),
     ),
     { numRuns: 40 },
