@@ -19,11 +19,15 @@ export interface Explanation {
 
 export const UNHELD = 'nothing holds it';
 
+/** In the order of a dry run, which has not been where the collector has. */
 export function explainDropped(dropped: Collected, because: string): Explanation[] {
-  return [
-    ...dropped.blobs.map(({ digest, bytes }) => ({ kind: 'blob' as const, key: digest, bytes, because })),
-    ...dropped.layers.map(({ key, bytes }) => ({ kind: 'layer' as const, key, bytes, because })),
-  ];
+  const blobs = dropped.blobs.map(({ digest, bytes }) => ({ kind: 'blob' as const, key: digest, bytes, because }));
+  const layers = dropped.layers.map(({ key, bytes }) => ({ kind: 'layer' as const, key, bytes, because }));
+  return [...blobs.sort(byKey), ...layers.sort(byKey)];
+}
+
+function byKey(a: { readonly key: string }, b: { readonly key: string }): number {
+  return a.key < b.key ? -1 : 1;
 }
 
 export function explainOrphan(orphan: Orphan): Explanation {

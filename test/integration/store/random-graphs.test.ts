@@ -8,7 +8,7 @@ import { statfsSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
 import { diskUsage } from '../../../src/images/df.ts';
-import { collectGarbage, type GcReport } from '../../../src/images/gc.ts';
+import { collectGarbage } from '../../../src/images/gc.ts';
 import type { OpenStore } from '../../../src/images/store.ts';
 import { chainID } from '../../../src/oci/chain-id.ts';
 import { asDiffID, type ChainID, type Digest, digestOf } from '../../../src/oci/digest.ts';
@@ -200,8 +200,6 @@ function leaseAtRandom({ metadata }: OpenStore, { images }: Graph): void {
   }
 }
 
-const bySubject = (a: { key: string }, b: { key: string }) => (a.key < b.key ? -1 : 1);
-
 async function inStoreOf(rows: Graph, check: (store: OpenStore) => Promise<void>): Promise<void> {
   using directory = tempDir('graph');
   await using store = await openTestStore({ root: `${directory.path}/store` });
@@ -243,8 +241,7 @@ test('a dry run that tries what it would do, down to a size that all is below, s
         leaseAtRandom(store, rows);
         const explained = await collectGarbage(store, { dryRun: true, interrupted });
         const tried = await collectGarbage(store, { dryRun: true, interrupted, maxBytes: Number.MAX_SAFE_INTEGER });
-        const inOrder = (report: GcReport): GcReport => ({ ...report, removed: report.removed.toSorted(bySubject) });
-        assert.deepEqual(inOrder(explained), inOrder(tried));
+        assert.deepEqual(explained, tried);
       }),
     ),
     { numRuns: 40 },
@@ -261,10 +258,8 @@ test('gc --dry-run says who holds each thing, and what nobody does', async () =>
           expected(store, true),
         );
         assert.deepEqual(
-          removed.map(({ key, bytes }) => ({ key, bytes })).sort(bySubject),
-          expected(store, false)
-            .map(({ key, bytes }) => ({ key, bytes }))
-            .sort(bySubject),
+          removed.map(({ key, bytes }) => ({ key, bytes })),
+          expected(store, false).map(({ key, bytes }) => ({ key, bytes })),
         );
       }),
     ),
