@@ -82,6 +82,7 @@ export function layerIdOf(name: string): LayerId | undefined {
 }
 
 function idOf(name: string, suffix: string): LayerId | undefined {
-  const id = name.endsWith(suffix) ? name.slice(0, -suffix.length) : '';
+  if (!name.endsWith(suffix)) return undefined;
+  const id = name.slice(0, -suffix.length);
   return isId(id) ? id : undefined;
 }

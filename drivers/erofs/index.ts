@@ -106,11 +106,27 @@ class ErofsDriver implements StorageDriver {
     await this.#layers.remove(id);
   }
 
-  async *list(): AsyncGenerator<LayerId, void> {
-    const names = await readNames(this.#layers.directory);
-    yield* names.flatMap((name) => layerIdOf(name) ?? []);
-    yield* names.filter(isId);
+  list(): AsyncIterable<LayerId> {
+    return oneByOne(async () => {
+      const names = await readNames(this.#layers.directory);
+      return [...names.flatMap((name) => layerIdOf(name) ?? []), ...names.filter(isId)];
+    });
   }
+}
+
+/** Tens of thousands of layers, at a fraction of what an async generator takes for each. */
+function oneByOne<T>(all: () => Promise<readonly T[]>): AsyncIterable<T> {
+  return {
+    [Symbol.asyncIterator]() {
+      let left: Iterator<T> | undefined;
+      return {
+        async next() {
+          left ??= (await all())[Symbol.iterator]();
+          return left.next();
+        },
+      };
+    },
+  };
 }
 
 /** Asked when it first matters, and once: all layers lie on one file system. A pull mounts nothing. */

@@ -58,16 +58,27 @@ export function explainRows(metadata: Metadata, isOver: (lease: LeaseRow) => boo
   }
   holdForSnapshots(metadata, graph, holders);
   holdForLeases(metadata, graph, holders, isOver);
-  const verdicts = { held: [] as Explanation[], unheld: [] as Explanation[] };
-  const judge = (kind: 'blob' | 'layer', key: string, bytes: number, because: string | undefined) => {
-    if (because === undefined) verdicts.unheld.push({ kind, key, bytes, because: UNHELD });
-    else verdicts.held.push({ kind, key, bytes, because });
-  };
   const digests = graph.blobs.strings();
-  for (const [i, key] of digests.entries()) judge('blob', key, graph.blobSizes[i] as number, holders.ofBlob(i));
-  const layers = graph.layers.strings();
-  for (const [i, key] of layers.entries()) judge('layer', key, graph.layerBytes[i] as number, holders.ofLayer(i));
-  return { ...verdicts, digests };
+  const verdicts = { held: [] as Explanation[], unheld: [] as Explanation[], digests };
+  for (let i = 0; i < digests.length; i++) {
+    judge(verdicts, 'blob', digests[i] as string, graph.blobSizes[i] as number, holders.ofBlob(i));
+  }
+  const keys = graph.layers.strings();
+  for (let i = 0; i < keys.length; i++) {
+    judge(verdicts, 'layer', keys[i] as string, graph.layerBytes[i] as number, holders.ofLayer(i));
+  }
+  return verdicts;
+}
+
+function judge(
+  { held, unheld }: { held: Explanation[]; unheld: Explanation[] },
+  kind: 'blob' | 'layer',
+  key: string,
+  bytes: number,
+  because: string | undefined,
+): void {
+  if (because === undefined) unheld.push({ kind, key, bytes, because: UNHELD });
+  else held.push({ kind, key, bytes, because });
 }
 
 function holdForSnapshots(metadata: Metadata, graph: StoreGraph, holders: Holders): void {

@@ -1,6 +1,6 @@
 /** The images of a store's graph: a list for each column, by name. */
 import type { Database } from '../metadata/database.ts';
-import { KeyList, NO_KEY, numbersIn } from '../metadata/key-list.ts';
+import { KeyList, NO_KEY, numbersIn, stringsIn } from '../metadata/key-list.ts';
 
 export class GraphImages {
   readonly names: readonly string[];
@@ -23,7 +23,7 @@ export class GraphImages {
       `SELECT name, target, manifest, config, ifnull(chain_id, '${NO_KEY}') AS chain, unpacked, used_at
        FROM images ORDER BY name`,
     );
-    this.names = new KeyList(names, count).strings();
+    this.names = stringsIn(names, count);
     this.targets = blobs.placesOf(new KeyList(targets, count));
     this.manifestDigests = new KeyList(manifests, count);
     this.manifests = blobs.placesOf(this.manifestDigests);

@@ -6,7 +6,7 @@
 import { lstatSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { throwIfAborted } from '../errors.ts';
-import { KeyList } from '../metadata/key-list.ts';
+import { stringsIn } from '../metadata/key-list.ts';
 import { ALGORITHMS, type Algorithm, type Digest, isDigest } from '../oci/digest.ts';
 import type { OperationOptions } from '../progress.ts';
 import { blobPath } from '../store-layout.ts';
@@ -99,7 +99,7 @@ function orphanBlobs(
 
 function digestsOfRows({ metadata: { database } }: StoreContext): string[] {
   const [count, digests] = database.texts(['digest'], 'SELECT digest FROM blobs ORDER BY digest');
-  return new KeyList(digests, count).strings();
+  return stringsIn(digests, count);
 }
 
 /** Names that with the prefix are none of the digests. Both are sorted, so that they are walked side by side. */
@@ -128,7 +128,7 @@ async function orphanLayers(context: StoreContext, found: ContentNames['layers']
   if (found.length === 0) return [];
   const sql = 'SELECT id FROM layers UNION ALL SELECT id FROM snapshots WHERE id IS NOT NULL';
   const [count, ids] = metadata.database.texts(['id'], sql);
-  const known = new Set(new KeyList(ids, count).strings());
+  const known = new Set(stringsIn(ids, count));
   const garbage = garbageKeys(metadata);
   const unknown = new Set(found.filter((id) => !known.has(id) && !garbage.has(id)));
   if (unknown.size === 0) return [];

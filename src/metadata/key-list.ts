@@ -37,9 +37,7 @@ export class KeyList {
 
   strings(): string[] {
     const { buffer, byteOffset, byteLength } = this.#words;
-    const strings = Buffer.from(buffer, byteOffset, byteLength).toString().split(END);
-    // Between the blanks behind one key, and behind the last.
-    return strings.length === this.length + 1 ? strings.slice(0, -1) : strings.filter((key) => key !== '');
+    return stringsIn(Buffer.from(buffer, byteOffset, byteLength), this.length);
   }
 
   /** Where each of `wanted` is in this list, -1 for what is not. This list holds no key twice. */
@@ -47,6 +45,13 @@ export class KeyList {
     this.#table ??= hashed(this.#words, this.#begins);
     return find(this.#table, this.#words, this.#begins, wanted.#words, wanted.#begins);
   }
+}
+
+/** The keys of such a text, for those who look for none. */
+export function stringsIn(text: Buffer, length: number): string[] {
+  const strings = text.toString().split(END);
+  // Between the blanks behind one key, and behind the last.
+  return strings.length === length + 1 ? strings.slice(0, -1) : strings.filter((key) => key !== '');
 }
 
 /** Numbers of a text that was put together as that of a KeyList: whole ones, none negative. */
@@ -67,14 +72,21 @@ type Words = readonly [words: Int32Array, begins: Int32Array];
  * are as many blanks as keys, so those that are found are all.
  */
 function asTheyAre(text: Buffer, length: number): Words | undefined {
-  const bytes = text.length / length;
-  if (!Number.isInteger(bytes / WORD) || text.byteOffset % WORD !== 0) return undefined;
+  const step = text.length / length / WORD;
+  if (!Number.isInteger(step) || text.byteOffset % WORD !== 0) return undefined;
+  const words = new Int32Array(text.buffer, text.byteOffset, text.length / WORD);
   const begins = new Int32Array(length + 1);
-  for (let i = 1; i <= length; i++) {
-    if (text[i * bytes - 1] !== BLANK) return undefined;
-    begins[i] = (i * bytes) / WORD;
+  for (let i = 1, at = step; i <= length; i++, at += step) {
+    if (lastCharacter(words[at - 1] as number) !== BLANK) return undefined;
+    begins[i] = at;
   }
-  return [new Int32Array(text.buffer, text.byteOffset, text.length / WORD), begins];
+  return [words, begins];
+}
+
+const isLittleEndian = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1;
+
+function lastCharacter(word: number): number {
+  return isLittleEndian ? word >>> 24 : word & 0xff;
 }
 
 function padded(text: Buffer, length: number): Words {
