@@ -1,21 +1,14 @@
 /** Tokens and passwords: who gets them, how often they are asked for, and that they show up nowhere else. */
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { CredentialSource, RegistryClientOptions } from '../../../registry-client/index.ts';
 import { staticCredential } from '../../../registry-client/index.ts';
 import { isTslayerError } from '../../../src/errors.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
 import type { ProgressEvent } from '../../../src/progress.ts';
 import * as kinds from '../../support/fault-kinds.ts';
-import { type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
-import {
-  bytesSource,
-  makeImage,
-  readBlob,
-  startRegistryWith,
-  type TestRegistry,
-  testClient,
-} from '../../support/registry-content.ts';
+import { faultyRegistry } from '../../support/faulty-registry.ts';
+import { bytesSource, makeImage, readBlob, testClient } from '../../support/registry-content.ts';
 import { basicGate, tokenGate } from '../../support/token-gate.ts';
 import { startTokenServer, type TokenServerOptions } from '../../support/token-server.ts';
 
@@ -24,21 +17,10 @@ const blob = image.layerDescriptor;
 const PASSWORD = 'pa55-word-of-ada';
 
 describe('authorization', () => {
-  let upstream: TestRegistry;
-  let proxy: FaultProxy;
+  const proxy = faultyRegistry(image);
   const repository = () => ({ registry: proxy.host, repository: 'library/test' });
   const reference = () => parseReference(`${proxy.host}/library/test:v1`);
   const ada = () => staticCredential(proxy.host, 'ada', PASSWORD);
-
-  before(async () => {
-    upstream = await startRegistryWith(image);
-    proxy = await startFaultProxy(upstream.registry.url);
-  });
-  after(async () => {
-    await proxy[Symbol.asyncDispose]();
-    await upstream[Symbol.asyncDispose]();
-  });
-  beforeEach(() => proxy.reset());
 
   async function withTokens(options: TokenServerOptions, clientOptions: RegistryClientOptions = {}) {
     const tokens = await startTokenServer(options);

@@ -1,19 +1,14 @@
 /** Blobs from a registry on a bad day: what arrives, what it costs in requests and bytes, what is left behind. */
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { RegistryClient } from '../../../registry-client/client.ts';
 import { type ErrorCode, isTslayerError } from '../../../src/errors.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import * as kinds from '../../support/fault-kinds.ts';
-import { type FaultProxy, type FaultRule, startFaultProxy } from '../../support/fault-proxy.ts';
-import {
-  makeImage,
-  readBlob,
-  startRegistryWith,
-  type TestRegistry,
-  testClient,
-} from '../../support/registry-content.ts';
+import type { FaultProxy, FaultRule } from '../../support/fault-proxy.ts';
+import { faultyRegistry } from '../../support/faulty-registry.ts';
+import { makeImage, readBlob, testClient } from '../../support/registry-content.ts';
 
 const SIZE = 200_000;
 const image = makeImage(SIZE);
@@ -175,26 +170,15 @@ const scenarios: readonly Scenario[] = [
   { name: 'keep-alive closed by the server', faults: [on(kinds.closeAfterwards)], requests: 1, bytes: SIZE },
 ];
 
-async function connectionsGone(proxy: FaultProxy): Promise<void> {
+async function connectionsGone(proxy: Pick<FaultProxy, 'connections'>): Promise<void> {
   for (let tries = 0; tries < 50 && (await proxy.connections()) > 0; tries++) await delay(10);
   assert.equal(await proxy.connections(), 0, 'connections are left open');
 }
 
 describe('a blob from a registry on a bad day', () => {
-  let upstream: TestRegistry;
-  let proxy: FaultProxy;
+  const proxy = faultyRegistry(image);
   let client: RegistryClient;
   const repository = () => ({ registry: proxy.host, repository: 'library/test' });
-
-  before(async () => {
-    upstream = await startRegistryWith(image);
-    proxy = await startFaultProxy(upstream.registry.url);
-  });
-  after(async () => {
-    await proxy[Symbol.asyncDispose]();
-    await upstream[Symbol.asyncDispose]();
-  });
-  beforeEach(() => proxy.reset());
 
   for (const { name, faults, offset = 0, gives = 'blob', requests, bytes } of scenarios) {
     test(name, async () => {

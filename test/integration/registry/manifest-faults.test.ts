@@ -1,14 +1,15 @@
 /** Names and manifests from a registry on a bad day, or from one that lies. */
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import type { RegistryClient } from '../../../registry-client/client.ts';
 import { type ErrorCode, isTslayerError } from '../../../src/errors.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { OCI_INDEX } from '../../../src/oci/media-types.ts';
 import { parseReference, type Reference } from '../../../src/oci/reference.ts';
 import * as kinds from '../../support/fault-kinds.ts';
-import { type FaultProxy, type FaultRule, startFaultProxy } from '../../support/fault-proxy.ts';
-import { makeImage, startRegistryWith, type TestRegistry, testClient } from '../../support/registry-content.ts';
+import type { FaultRule } from '../../support/fault-proxy.ts';
+import { faultyRegistry } from '../../support/faulty-registry.ts';
+import { makeImage, testClient } from '../../support/registry-content.ts';
 
 const image = makeImage(10_000);
 const other = digestOf('something else');
@@ -187,19 +188,8 @@ const scenarios: readonly Scenario[] = [
 ];
 
 describe('a manifest from a registry on a bad day', () => {
-  let upstream: TestRegistry;
-  let proxy: FaultProxy;
+  const proxy = faultyRegistry(image);
   let client: RegistryClient;
-
-  before(async () => {
-    upstream = await startRegistryWith(image);
-    proxy = await startFaultProxy(upstream.registry.url);
-  });
-  after(async () => {
-    await proxy[Symbol.asyncDispose]();
-    await upstream[Symbol.asyncDispose]();
-  });
-  beforeEach(() => proxy.reset());
 
   async function ask(does: Scenario['does'], reference: Reference): Promise<unknown> {
     if (does === 'resolve') return (await client.resolve(reference)).descriptor;

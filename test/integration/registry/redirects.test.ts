@@ -1,19 +1,13 @@
 /** Where a registry leads its clients, and what they take along. */
 import assert from 'node:assert/strict';
-import { after, before, beforeEach, describe, test } from 'node:test';
+import { describe, test } from 'node:test';
 import { staticCredential } from '../../../registry-client/index.ts';
 import { isTslayerError } from '../../../src/errors.ts';
 import { OCI_LAYER_GZIP } from '../../../src/oci/media-types.ts';
 import * as kinds from '../../support/fault-kinds.ts';
-import { type Fault, type FaultProxy, startFaultProxy } from '../../support/fault-proxy.ts';
-import {
-  bytesSource,
-  makeImage,
-  readBlob,
-  startRegistryWith,
-  type TestRegistry,
-  testClient,
-} from '../../support/registry-content.ts';
+import type { Fault } from '../../support/fault-proxy.ts';
+import { faultyRegistry } from '../../support/faulty-registry.ts';
+import { bytesSource, makeImage, readBlob, testClient } from '../../support/registry-content.ts';
 import { startStranger } from '../../support/stranger.ts';
 import { basicGate } from '../../support/token-gate.ts';
 
@@ -22,8 +16,7 @@ const blob = image.layerDescriptor;
 const PASSWORD = 'correct horse battery staple';
 
 describe('redirects', () => {
-  let upstream: TestRegistry;
-  let proxy: FaultProxy;
+  const proxy = faultyRegistry(image);
   const repository = () => ({ registry: proxy.host, repository: 'library/test' });
   /** Wants a password; who has it is sent elsewhere. */
   const gatedRedirect = (to: string | ((path: string) => string)): Fault => {
@@ -31,16 +24,6 @@ describe('redirects', () => {
     return (context) => (context.request.headers.authorization ? kinds.redirectTo(to)(context) : gate(context));
   };
   const loggedIn = () => testClient({ credentials: staticCredential(proxy.host, 'ada', PASSWORD) });
-
-  before(async () => {
-    upstream = await startRegistryWith(image);
-    proxy = await startFaultProxy(upstream.registry.url);
-  });
-  after(async () => {
-    await proxy[Symbol.asyncDispose]();
-    await upstream[Symbol.asyncDispose]();
-  });
-  beforeEach(() => proxy.reset());
 
   test('a blob comes from where the registry leads', async () => {
     await using cdn = await startStranger(image.layer);
