@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type Summary, summarize } from '../src/bench/statistics.ts';
 import { textTable } from '../src/bench/table.ts';
+import { barOf } from './lib/bar-of.ts';
 import { COMMITTERS } from './lib/committers.ts';
 import { Meter } from './lib/meter.ts';
 import { startRegistry } from './lib/registry.ts';
@@ -104,15 +105,7 @@ publish(
     notes: ['Median of the rounds, line: least to most. Commands from the shell, process start included.'],
     groups: operations.map((operation) => ({
       title: titles[operation],
-      bars: results
-        .filter((result) => result.operation === operation)
-        .map(({ tool, seconds: { median, min, max } }) => ({
-          label: tool,
-          value: median,
-          min,
-          max,
-          highlight: tool.startsWith('tslayer'),
-        })),
+      bars: results.filter((result) => result.operation === operation).map(({ tool, seconds }) => barOf(tool, seconds)),
     })),
     data: results,
     table: textTable(

@@ -12,6 +12,7 @@ import { type Summary, summarize } from '../src/bench/statistics.ts';
 import { textTable } from '../src/bench/table.ts';
 import { performMounts } from '../src/mounts/perform.ts';
 import { umount } from '../src/sys/mount-api.ts';
+import { barOf } from './lib/bar-of.ts';
 import { type Command, Meter } from './lib/meter.ts';
 import { startRegistry } from './lib/registry.ts';
 import { publish } from './lib/report.ts';
@@ -121,13 +122,7 @@ publish(
       title,
       bars: results
         .filter(({ image, operation }) => `${operation}: ${image}` === title)
-        .map(({ tool, milliseconds: { median, min, max } }) => ({
-          label: tool,
-          value: median,
-          min,
-          max,
-          highlight: tool.startsWith('tslayer'),
-        })),
+        .map(({ tool, milliseconds }) => barOf(tool, milliseconds)),
     })),
     data: results,
     table: textTable(

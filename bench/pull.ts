@@ -9,6 +9,7 @@
 import { parseArgs } from 'node:util';
 import { type Summary, summarize } from '../src/bench/statistics.ts';
 import { textTable } from '../src/bench/table.ts';
+import { barOf } from './lib/bar-of.ts';
 import { measureFloor } from './lib/floor.ts';
 import { type Cost, Meter } from './lib/meter.ts';
 import { startRegistry } from './lib/registry.ts';
@@ -110,15 +111,7 @@ publish(
     notes: ['Median of the rounds, line: least to most. Registry on loopback, a fresh ext4 each time.'],
     groups: images.map((image) => ({
       title: image,
-      bars: results
-        .filter((result) => result.image === image)
-        .map(({ tool, seconds: { median, min, max } }) => ({
-          label: tool,
-          value: median,
-          min,
-          max,
-          highlight: tool.startsWith('tslayer'),
-        })),
+      bars: results.filter((result) => result.image === image).map(({ tool, seconds }) => barOf(tool, seconds)),
     })),
     data: results,
     table: textTable(['image', 'tool', 'seconds', 'range', 'CPU s', 'peak MB', 'written MB'], rows),

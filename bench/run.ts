@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 import { type Summary, summarize } from '../src/bench/statistics.ts';
 import { textTable } from '../src/bench/table.ts';
 import { programPath } from '../test/support/requires.ts';
+import { barOf } from './lib/bar-of.ts';
 import { type Command, Meter } from './lib/meter.ts';
 import { startRegistry } from './lib/registry.ts';
 import { publish } from './lib/report.ts';
@@ -156,13 +157,7 @@ publish(
     groups: [
       {
         title: 'start to end',
-        bars: results.map(({ tool, milliseconds: { median, min, max } }) => ({
-          label: tool,
-          value: median,
-          min,
-          max,
-          highlight: tool.startsWith('tslayer'),
-        })),
+        bars: results.map(({ tool, milliseconds }) => barOf(tool, milliseconds)),
       },
     ],
     data: results,
