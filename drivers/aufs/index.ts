@@ -13,8 +13,6 @@
  */
 import { mkdirSync, realpathSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { extractionPlan } from '../../src/archive/extract/plan.ts';
-import type { SinkResult } from '../../src/archive/sink.ts';
 import { TslayerError } from '../../src/errors.ts';
 import { flushUnionOf } from '../../src/mounts/aufs-links.ts';
 import { describeUser, findUnion } from '../../src/mounts/aufs-unions.ts';
@@ -23,9 +21,9 @@ import { openMounts } from '../../src/mounts/open.ts';
 import { aufsSpelling } from '../changes/aufs.ts';
 import { changesOf } from '../changes/index.ts';
 import { Directories } from '../directories/directories.ts';
-import { noteImplied } from '../directories/implied.ts';
 import { looksWith, removeLooks, sweepLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
+import { beginUnpacking } from '../directories/unpacked.ts';
 import type {
   Change,
   DriverModule,
@@ -64,34 +62,18 @@ export class AufsDriver implements StorageDriver {
     this.#kernel = kernel;
   }
 
-  async apply(id: LayerId, _parent: Stack, options: { readonly durable: boolean }): Promise<LayerApplication> {
-    const draft = this.#directories.begin(id);
-    const dir = join(draft.path, DIFF);
-    mkdirSync(dir);
-    dressRoot(dir, undefined);
-    return {
-      sink: extractionPlan({ dir, spelling: 'aufs', durable: options.durable }),
-      commit: async (result: SinkResult) => {
-        noteImplied(draft.path, result);
-        draft.publish(options.durable);
-      },
-      abort: () => draft.discard(),
-    };
+  async apply(id: LayerId, _parent: Stack, { durable }: { readonly durable: boolean }): Promise<LayerApplication> {
+    return beginUnpacking(this.#directories, id, { part: DIFF, durable, how: { spelling: 'aufs' } });
   }
 
   async prepare(id: LayerId, parent: Stack): Promise<void> {
     for (const layer of parent) this.#directories.require(layer);
-    const draft = this.#directories.begin(id);
-    try {
-      const branch = join(draft.path, DIFF);
+    return this.#directories.make(id, (path) => {
+      const branch = join(path, DIFF);
       mkdirSync(branch);
       makeBooks(branch);
       dressRoot(branch, explicitRoot(this.#directories, parent, DIFF));
-      draft.publish(false);
-    } catch (error) {
-      await draft.discard();
-      throw error;
-    }
+    });
   }
 
   async mounts(id: LayerId | undefined, parent: Stack, request: MountRequest): Promise<readonly Mount[]> {

@@ -1,8 +1,8 @@
 /** What of a file's attributes makes a difference between two snapshots, and its form in a layer. */
 import type { EntryType, TarEntry, Xattr } from '../../src/archive/entry.ts';
+import { entryTypeOf } from '../../src/archive/entry-type.ts';
 import { isReservedXattr } from '../../src/archive/tar/xattrs.ts';
 import { readlinkAt, type StatAt } from '../../src/sys/at.ts';
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from '../../src/sys/files.ts';
 import { getXattr, getXattrFd, listXattrsAt, listXattrsFd, procPath } from '../../src/sys/xattr.ts';
 
 /** A file as it is reached: by the directory that holds it, and for directories by its own descriptor. */
@@ -14,18 +14,8 @@ export interface Located {
   readonly stat: StatAt;
 }
 
-const TYPES: Readonly<Record<number, EntryType>> = {
-  [S_IFREG]: 'file',
-  [S_IFDIR]: 'directory',
-  [S_IFLNK]: 'symlink',
-  [S_IFCHR]: 'char',
-  [S_IFBLK]: 'block',
-  [S_IFIFO]: 'fifo',
-};
-
-/** Undefined for sockets: no archive holds them, and a process makes its own anew. */
 export function typeOf(stat: StatAt): EntryType | undefined {
-  return TYPES[stat.mode & S_IFMT];
+  return entryTypeOf(stat.mode);
 }
 
 /** Set by a machine's own security modules, meaningless on another; and XFS' second name for ACLs. */

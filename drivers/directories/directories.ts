@@ -89,6 +89,19 @@ export class Directories {
     return this.#draft(path, final, lock);
   }
 
+  /** A snapshot: filled, then named; nothing of it is left when that fails. Errors as of `begin`. */
+  async make<T>(id: LayerId, fill: (path: string) => T | Promise<T>): Promise<T> {
+    const draft = this.begin(id);
+    try {
+      const result = await fill(draft.path);
+      draft.publish(false);
+      return result;
+    } catch (error) {
+      await draft.discard();
+      throw error;
+    }
+  }
+
   #draft(path: string, final: string, lock: FileLock): Draft {
     let open = true;
     return {

@@ -55,17 +55,12 @@ class ErofsDriver implements StorageDriver {
   }
 
   async prepare(id: LayerId, parent: Stack): Promise<void> {
-    const draft = this.#snapshots.begin(id);
-    try {
-      const upper = join(draft.path, UPPER);
+    await this.#snapshots.make(id, (path) => {
+      const upper = join(path, UPPER);
       mkdirSync(upper);
-      mkdirSync(join(draft.path, WORK));
+      mkdirSync(join(path, WORK));
       copyRoot(this.#context, parent, upper);
-      draft.publish(false);
-    } catch (error) {
-      await draft.discard();
-      throw error;
-    }
+    });
   }
 
   async mounts(id: LayerId | undefined, parent: Stack, request: MountRequest): Promise<readonly Mount[]> {

@@ -9,16 +9,14 @@
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { extractionPlan } from '../../src/archive/extract/plan.ts';
-import type { SinkResult } from '../../src/archive/sink.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { openMounts } from '../../src/mounts/open.ts';
 import { changesOf } from '../changes/index.ts';
 import { overlayFilter, overlaySpelling } from '../changes/overlay.ts';
 import { Directories } from '../directories/directories.ts';
-import { noteImplied } from '../directories/implied.ts';
 import { removeLooks, requireLooksUnused, sweepLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
+import { beginUnpacking } from '../directories/unpacked.ts';
 import type {
   Change,
   DriverModule,
@@ -47,35 +45,19 @@ class OverlayDriver implements StorageDriver {
     return this.#context.directories;
   }
 
-  async apply(id: LayerId, _parent: Stack, options: { readonly durable: boolean }): Promise<LayerApplication> {
-    const draft = this.#directories.begin(id);
-    const dir = join(draft.path, DIFF);
-    mkdirSync(dir);
-    dressRoot(dir, undefined);
+  async apply(id: LayerId, _parent: Stack, { durable }: { readonly durable: boolean }): Promise<LayerApplication> {
     const { userxattr } = this.#context;
-    return {
-      sink: extractionPlan({ dir, spelling: 'overlay', userxattr, durable: options.durable }),
-      commit: async (result: SinkResult) => {
-        noteImplied(draft.path, result);
-        draft.publish(options.durable);
-      },
-      abort: () => draft.discard(),
-    };
+    return beginUnpacking(this.#directories, id, { part: DIFF, durable, how: { spelling: 'overlay', userxattr } });
   }
 
   async prepare(id: LayerId, parent: Stack): Promise<void> {
     for (const layer of parent) this.#directories.require(layer);
-    const draft = this.#directories.begin(id);
-    try {
-      const upper = join(draft.path, DIFF);
+    return this.#directories.make(id, (path) => {
+      const upper = join(path, DIFF);
       mkdirSync(upper);
-      mkdirSync(join(draft.path, WORK));
+      mkdirSync(join(path, WORK));
       dressRoot(upper, explicitRoot(this.#directories, parent, DIFF));
-      draft.publish(false);
-    } catch (error) {
-      await draft.discard();
-      throw error;
-    }
+    });
   }
 
   async mounts(id: LayerId | undefined, parent: Stack, request: MountRequest): Promise<readonly Mount[]> {

@@ -12,23 +12,6 @@ import type { Directories, Draft } from '../directories/directories.ts';
 import { openDirectory } from '../directories/root.ts';
 import { removeTree } from '../tree/remove.ts';
 
-/** A directory that no entry speaks of. */
-export const PLAIN_DIRECTORY: TarEntry = {
-  type: 'directory',
-  path: Buffer.alloc(0),
-  mode: 0o755,
-  uid: 0,
-  gid: 0,
-  mtime: { seconds: 0, nanoseconds: 0 },
-  size: 0,
-  linkname: Buffer.alloc(0),
-  deviceMajor: 0,
-  deviceMinor: 0,
-  xattrs: [],
-  dataOffset: 0,
-  storedSize: 0,
-};
-
 /** Finds what differs. In doubt it unpacks the entry once more, in a directory of its own, and looks at that. */
 export class AttributeCheck implements AsyncDisposable {
   readonly #directories: Directories;

@@ -2,6 +2,7 @@
  * Layers that are kept as files: whether each of them is as it was unpacked, and nothing else is there. Read through
  * open directories, so that no link leads elsewhere.
  */
+import { PLAIN_DIRECTORY } from '../../src/archive/plain-directory.ts';
 import { isSameFile, openDirectoryAt, openQuietly, statAt } from '../../src/sys/at.ts';
 import { closeFd } from '../../src/sys/libc.ts';
 import { isDirectory } from '../../src/sys/walk.ts';
@@ -11,7 +12,7 @@ import type { Directories } from '../directories/directories.ts';
 import { openDirectory } from '../directories/root.ts';
 import type { ExpectedNode } from '../driver.ts';
 import { inSlices } from '../tree/slices.ts';
-import { AttributeCheck, PLAIN_DIRECTORY } from './attributes.ts';
+import { AttributeCheck } from './attributes.ts';
 import { sameContent } from './content.ts';
 
 export interface TreeToVerify {
@@ -68,7 +69,7 @@ class Verification {
 
   *#directory(above: Here, node: ExpectedNode, located: Located): Work {
     const { fd, path } = above;
-    const difference = this.#attributes.difference(located, node.info?.entry ?? PLAIN_DIRECTORY);
+    const difference = this.#attributes.difference(located, node.info?.entry ?? { ...PLAIN_DIRECTORY, path: NO_NAME });
     if (difference !== undefined) return `${shown(path)} ${difference}`;
     const { spelling, filters } = this.#marks;
     const listing = spelling.list(fd);

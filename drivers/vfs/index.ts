@@ -61,15 +61,10 @@ class VfsDriver implements StorageDriver {
   }
 
   async prepare(id: LayerId, parent: Stack): Promise<void> {
-    const draft = this.#directories.begin(id);
-    try {
-      const { directories } = await this.#copy(parent, draft.path);
-      writeOrigin(join(draft.path, ORIGIN), directories);
-      draft.publish(false);
-    } catch (error) {
-      await draft.discard();
-      throw error;
-    }
+    await this.#directories.make(id, async (path) => {
+      const { directories } = await this.#copy(parent, path);
+      writeOrigin(join(path, ORIGIN), directories);
+    });
   }
 
   /** Makes the tree of a new directory: a copy of the parent's, or an empty one. */

@@ -75,14 +75,7 @@ class BtrfsDriver implements StorageDriver {
   }
 
   async prepare(id: LayerId, parent: Stack): Promise<void> {
-    const draft = this.#directories.begin(id);
-    try {
-      this.#makeTree(join(draft.path, TREE), parent);
-      draft.publish(false);
-    } catch (error) {
-      await draft.discard();
-      throw error;
-    }
+    await this.#directories.make(id, (path) => this.#makeTree(join(path, TREE), parent));
   }
 
   #makeTree(tree: string, [top]: Stack): void {

@@ -5,6 +5,7 @@
 
 import type { TarEntry } from '../archive/entry.ts';
 import { packLayer } from '../archive/pack.ts';
+import { PLAIN_DIRECTORY } from '../archive/plain-directory.ts';
 import type { TarItem } from '../archive/tar-writer.ts';
 import { TslayerError } from '../errors.ts';
 import type { ImageRow } from '../metadata/images.ts';
@@ -99,7 +100,7 @@ async function* withDirectories(
       if (told.has(parent)) continue;
       told.add(parent);
       const known = findNode(root, parent)?.info?.entry;
-      const directory = known?.type === 'directory' ? known : DIRECTORY;
+      const directory = known?.type === 'directory' ? known : PLAIN_DIRECTORY;
       yield { kind: 'added', entry: { ...directory, path: bytesOf(parent) } };
     }
     if (item.entry.type === 'directory') told.add(path);
@@ -121,18 +122,3 @@ function placeOf(root: MergedNode, path: string): string {
   }
   return path;
 }
-
-const DIRECTORY = {
-  type: 'directory',
-  mode: 0o755,
-  uid: 0,
-  gid: 0,
-  mtime: { seconds: 0, nanoseconds: 0 },
-  size: 0,
-  linkname: Buffer.alloc(0),
-  deviceMajor: 0,
-  deviceMinor: 0,
-  xattrs: [],
-  dataOffset: 0,
-  storedSize: 0,
-} as const;

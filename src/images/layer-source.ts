@@ -2,10 +2,10 @@
 import { closeSync, constants, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import type { EntryType, TarEntry } from '../archive/entry.ts';
+import { entryTypeOf } from '../archive/entry-type.ts';
 import type { TarItem } from '../archive/tar-writer.ts';
 import { asTslayerError, TslayerError } from '../errors.ts';
 import { O_RDONLY, openAt, readlinkAt, type StatAt } from '../sys/at.ts';
-import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from '../sys/files.ts';
 import { closeFd } from '../sys/libc.ts';
 import { type Visit, walkTree } from '../sys/walk.ts';
 import { getXattr } from '../sys/xattr.ts';
@@ -105,15 +105,6 @@ function openDirectory(path: string): number {
   }
 }
 
-const TYPES: Readonly<Record<number, EntryType>> = {
-  [S_IFREG]: 'file',
-  [S_IFDIR]: 'directory',
-  [S_IFLNK]: 'symlink',
-  [S_IFCHR]: 'char',
-  [S_IFBLK]: 'block',
-  [S_IFIFO]: 'fifo',
-};
-
 /** Undefined for sockets, which no archive holds. */
 function itemOf(
   visit: Visit,
@@ -122,7 +113,7 @@ function itemOf(
   links: Map<bigint, Uint8Array>,
 ): TarItem | undefined {
   const { stat, parentFd, name } = visit;
-  const type = TYPES[stat.mode & S_IFMT];
+  const type = entryTypeOf(stat.mode);
   if (!type) return undefined;
   const attributes = { ...attributesOf(stat), ...(owner === 'keep' ? {} : owner) };
   const first = type !== 'directory' && stat.nlink > 1 ? links.get(stat.ino) : undefined;
