@@ -1,6 +1,7 @@
 /**
  * Which driver a store opens with. A store records the name of the driver that it was made with, and a driver from
- * outside is recorded by where it was loaded from, so that the store finds it again without being told.
+ * outside by its path, so that the store finds it again without being told. A package stays a name: its files move
+ * with its versions, so it is looked for where the caller is, and beside tslayer.
  */
 import { isAbsolute, resolve } from 'node:path';
 import type { DriverModule } from '../drivers/driver.ts';

@@ -15,7 +15,9 @@ const PACKAGE = /^((?:@[a-z0-9._~-]+\/)?[a-z0-9._~-]+)(\/.+)?$/;
 export function locate(specifier: string, from: string): string {
   const found = isPath(specifier) ? existing(resolve(from, specifier)) : locatePackage(specifier, from);
   if (found !== undefined) return found;
-  const hint = isPath(specifier) ? undefined : 'tslayer drivers lists those that come with tslayer';
+  const hint = isPath(specifier)
+    ? undefined
+    : 'one that is a package is found where it is installed: from there, or beside tslayer; tslayer drivers lists the others';
   throw new TslayerError('NOT_FOUND', `no storage driver ${specifier} (looked from ${from})`, { hint });
 }
 

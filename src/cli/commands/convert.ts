@@ -1,6 +1,6 @@
 /** `convert`: gives the store another driver, without the network. A crash leaves the old store or the new one. */
 import type { CliCommand } from '../command.ts';
-import { size } from '../format.ts';
+import { count, size } from '../format.ts';
 
 export const command: CliCommand = {
   privilege: () => 'needed',
@@ -16,7 +16,7 @@ export const command: CliCommand = {
     const line =
       from === to
         ? `the store has the driver ${to} already`
-        : `${from} → ${to}: ${layers} layers, ${size(bytesBefore)} → ${size(bytesAfter)}`;
+        : `${from} → ${to}: ${count(layers, 'layer')}, ${size(bytesBefore)} → ${size(bytesAfter)}`;
     cli.result(result, line);
   },
 };
