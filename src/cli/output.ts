@@ -23,6 +23,8 @@ const HINTS: { readonly [code in ErrorCode]?: string } = {
   NO_SPACE: 'remove images with rmi, collect with gc, or put the store elsewhere with --root',
 };
 
+const CLEAR_SCREEN = '\x1b[H\x1b[J';
+
 type Style = Parameters<typeof styleText>[0];
 
 export class Output {
@@ -59,6 +61,14 @@ export class Output {
   async table(headers: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {
     const { renderTable } = await import('./table.ts');
     out.write(renderTable(headers, rows));
+  }
+
+  /** The same on a terminal, in the place of what it shows. */
+  async screen(headers: readonly string[], rows: readonly (readonly string[])[]): Promise<void> {
+    const { renderScreen } = await import('./table.ts');
+    // A terminal that does not know its size says 0.
+    const size = { columns: out.stream.columns || 80, rows: out.stream.rows || 24 };
+    out.write(`${CLEAR_SCREEN}${renderScreen(headers, rows, size)}`);
   }
 
   /** A message on stderr, for people. */

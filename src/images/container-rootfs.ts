@@ -1,7 +1,7 @@
 /** A container's root file system: a writable snapshot over an image, and the row that says whose it is. */
 
 import type { MountRequest } from '../../drivers/driver.ts';
-import { TslayerError } from '../errors.ts';
+import { isTslayerError, TslayerError } from '../errors.ts';
 import type { ContainerRow } from '../metadata/containers.ts';
 import type { Mount } from '../mounts/mount.ts';
 import type { ImageConfig } from '../oci/config.ts';
@@ -76,8 +76,15 @@ export async function prepareRootfs(
 export async function dropRootfs(context: StoreContext, id: string, durable: boolean = true): Promise<void> {
   const { metadata, snapshots } = context;
   const forget = () => void metadata.containers.delete(id);
-  if (metadata.snapshots.get(snapshotKey(id))) await snapshots.remove(snapshotKey(id), forget, durable);
-  else metadata.transaction(forget, { durable });
+  if (metadata.snapshots.get(snapshotKey(id))) {
+    try {
+      return await snapshots.remove(snapshotKey(id), forget, durable);
+    } catch (error) {
+      // Its watcher and whoever looks at it remove it at the same time.
+      if (!isTslayerError(error, 'NOT_FOUND')) throw error;
+    }
+  }
+  metadata.transaction(forget, { durable });
 }
 
 function snapshotKey(containerId: string): string {

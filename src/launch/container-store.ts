@@ -10,6 +10,7 @@
  *     ID/files/           hosts, hostname, resolv.conf
  *     ID/log              of a detached one
  *     ID/attach           a socket of its watcher
+ *     ID/waiters          held, shared, by whoever waits for its end: its removal lets them see it
  *
  * `running` in a state whose lock is free means that the watcher died, and with it, by the kernel's doing, the
  * container.
@@ -50,6 +51,7 @@ export interface StoredState extends ContainerState {
 }
 
 const ID = /^[0-9a-f]{12}$/;
+const WAITERS_MS = 1000;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
 
 /** Whoever looks whether the container lives makes its lock anew, also while its directory is removed: once more, then. */
@@ -78,6 +80,7 @@ export class ContainerStore {
       files: `${base}/files`,
       log: `${base}/log`,
       attach: `${base}/attach`,
+      waiters: `${base}/waiters`,
     };
   }
 
@@ -169,6 +172,28 @@ export class ContainerStore {
     }
   }
 
+  /** Keeps the container from being removed for a moment. Undefined when it is gone. */
+  async tryWait(id: string): Promise<FileLock | undefined> {
+    try {
+      return await lock(this.paths(id).waiters, { mode: 'shared' });
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT')) return undefined;
+      throw error;
+    }
+  }
+
+  /** Until those who wait have seen the end; not for long, since one may be stopped. */
+  async letWaitersSee(id: string): Promise<void> {
+    const { waiters } = this.paths(id);
+    if (!existsSync(waiters)) return;
+    const signal = AbortSignal.timeout(WAITERS_MS);
+    try {
+      using _all = await lock(waiters, { signal });
+    } catch (error) {
+      if (!signal.aborted && !hasErrno(error, 'ENOENT')) throw error;
+    }
+  }
+
   remove(id: string): void {
     const { base, config } = this.paths(id);
     // First: what is left after a crash is no container any more, and the next sweep takes it.
@@ -210,6 +235,7 @@ export interface ContainerPaths {
   readonly files: string;
   readonly log: string;
   readonly attach: string;
+  readonly waiters: string;
 }
 
 /** Not by localeCompare, whose first call in a process takes as long as starting a container. */

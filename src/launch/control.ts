@@ -52,8 +52,14 @@ async function endsWithin(store: ContainerStore, record: ContainerRecord, millis
   }
 }
 
-/** Polls: the end is known by the state and the lock, both of which another process writes. */
-async function waitForEnd(store: ContainerStore, record: ContainerRecord, signal?: AbortSignal): Promise<ExitResult> {
+/** Polls: the end is known by the state and the lock, both of which another process writes. Undefined: removed. */
+async function waitForEnd(
+  store: ContainerStore,
+  record: ContainerRecord,
+  signal?: AbortSignal,
+): Promise<ExitResult | undefined> {
+  using waiting = await store.tryWait(record.spec.id);
+  if (waiting === undefined) return undefined;
   for (let pause = 2; ; pause = Math.min(pause * 2, 100)) {
     const state = await settle(store, record);
     if (state.status === 'exited') {
@@ -63,13 +69,17 @@ async function waitForEnd(store: ContainerStore, record: ContainerRecord, signal
         ...(state.signal && { signal: state.signal }),
       };
     }
+    if (store.read(record.spec.id) === undefined) return undefined;
     throwIfAborted(signal);
     await delay(pause);
   }
 }
 
-export function waitForContainer(store: ContainerStore, name: string, signal?: AbortSignal): Promise<ExitResult> {
-  return waitForEnd(store, store.find(name), signal);
+export async function waitForContainer(store: ContainerStore, name: string, signal?: AbortSignal): Promise<ExitResult> {
+  const record = store.find(name);
+  const result = await waitForEnd(store, record, signal);
+  if (result) return result;
+  throw new TslayerError('NOT_FOUND', `the container ${record.spec.name} was removed before its end was seen`);
 }
 
 export async function pauseContainer(store: ContainerStore, name: string, pause: boolean): Promise<void> {
@@ -94,6 +104,7 @@ export async function removeContainer(store: ContainerStore, name: string, force
     await waitForEnd(store, record);
   }
   const container = await describe(store, record);
+  await store.letWaitersSee(record.spec.id);
   store.remove(record.spec.id);
   return container;
 }

@@ -18,7 +18,6 @@ const HEADERS = [
 ];
 /** There is none, or nobody counts it. */
 const UNKNOWN = '--';
-const CLEAR_SCREEN = '\x1b[H\x1b[J';
 
 export const command: CliCommand = {
   define(parser) {
@@ -35,9 +34,9 @@ export const command: CliCommand = {
   },
 };
 
-async function show(cli: Cli, sample: readonly ContainerStats[], stream: boolean): Promise<void> {
-  if (stream && out.isTerminal) cli.output.raw(CLEAR_SCREEN);
-  await cli.output.table(HEADERS, sample.map(row));
+function show(cli: Cli, sample: readonly ContainerStats[], stream: boolean): Promise<void> {
+  const rows = sample.map(row);
+  return stream && out.isTerminal ? cli.output.screen(HEADERS, rows) : cli.output.table(HEADERS, rows);
 }
 
 function row({ name, cpu, memory, network, io, pids }: ContainerStats): string[] {

@@ -1,7 +1,7 @@
 /** Detached containers: watched, reached by others, and truly told about whoever was killed. */
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { cpSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -149,6 +149,35 @@ describe('a detached container', { concurrency: false }, () => {
     assert.equal(exitCode, 137);
     await kit.launcher.remove('box');
     await nothingLeft();
+  });
+
+  test('is waited for, though it is removed at its end, or by force', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    for (const exitCode of [3, 4, 5]) {
+      const removed = start(`sleep 0.3; exit ${exitCode}`).then(async () => {
+        await until(async () => (await kit.launcher.inspect('box')).state.status === 'exited');
+        await kit.launcher.remove('box');
+      });
+      await until(async () => (await kit.launcher.list()).length === 1);
+      // It looks every 100 ms in the end: less often than the other.
+      assert.equal((await kit.launcher.wait('box')).exitCode, exitCode);
+      await removed;
+    }
+    await start('sleep 600');
+    const waited = kit.launcher.wait('box');
+    await kit.launcher.remove('box', { force: true });
+    assert.equal((await waited).exitCode, 137);
+  });
+
+  test('whose record is gone is waited for by nobody', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    const { id } = await start('sleep 600');
+    const waited = assert.rejects(kit.launcher.wait('box'), { code: 'NOT_FOUND' });
+    await delay(50);
+    const watcher = stateFile({ id } as Container).watcher.pid;
+    rmSync(join(kit.root, 'containers', id), { recursive: true });
+    process.kill(watcher, 'SIGKILL');
+    await waited;
   });
 
   test('has one name, which is free again when it is removed', async (t) => {

@@ -5,6 +5,7 @@ import { describe, type TestContext, test } from 'node:test';
 import { createContainer } from '../../../src/containers/create.ts';
 import { removeContainer, sweepContainers } from '../../../src/containers/remove.ts';
 import { buildImage } from '../../../src/images/build.ts';
+import { dropRootfs } from '../../../src/images/container-rootfs.ts';
 import { openTslayer } from '../../../src/index.ts';
 import { ContainerStore } from '../../../src/launch/container-store.ts';
 import { createLauncher } from '../../../src/launch/create-launcher.ts';
@@ -61,6 +62,18 @@ describe('a container that was half removed', { concurrency: false }, () => {
       const swept = sweepContainers(store, launcher);
       setTimeout(() => adding[Symbol.dispose](), 100);
       await swept;
+    }
+    assert.deepEqual(await left(), NOTHING);
+  });
+
+  test('goes for several who take it away at the same time', async (t) => {
+    if (!requires(t, root)) return;
+    const { at, launcher, left } = await halfRemoved(t);
+    {
+      await using store = await openTestStore(at);
+      const [row] = store.metadata.containers.list();
+      await launcher.clear(row!.id);
+      await Promise.all([1, 2, 3].map(() => dropRootfs(store, row!.id)));
     }
     assert.deepEqual(await left(), NOTHING);
   });

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { ago, duration, printable, printableJson, shortDigest, size } from '../../../src/cli/format.ts';
 import { suggest } from '../../../src/cli/suggest.ts';
-import { renderTable } from '../../../src/cli/table.ts';
+import { renderScreen, renderTable } from '../../../src/cli/table.ts';
 
 describe('values for people', () => {
   test('sizes are decimal', () => {
@@ -73,6 +73,16 @@ describe('tables', () => {
 
   test('cells of strangers stay in their line', () => {
     assert.equal(renderTable(['A'], [['x\ny\x1b[1m']]), 'A\nx y\\x1b[1m\n');
+  });
+
+  test('a screen shows the columns and lines that have room, and counts the others', () => {
+    const rows = ['one', 'two', 'three', 'four'].map((name) => [name, '10', 'much text']);
+    const show = (columns: number, lines: number): string =>
+      renderScreen(['NAME', 'N', 'TEXT'], rows, { columns, rows: lines });
+    assert.equal(show(80, 24), renderTable(['NAME', 'N', 'TEXT'], rows));
+    assert.equal(show(22, 6), renderTable(['NAME', 'N', 'TEXT'], rows));
+    assert.equal(show(20, 5), 'NAME   N\none    10\ntwo    10\nand 2 more\n');
+    assert.equal(show(3, 24), 'NAME\none\ntwo\nthree\nfour\n');
   });
 });
 

@@ -90,6 +90,12 @@ describe('a container’s log', () => {
     assert.match(readFileSync(path, 'latin1'), /^\d{4}-\d\d-\d\dT[\d:.]+Z stdout F one\n/);
   });
 
+  test('leaves out what finds no room on the disk', () => {
+    using log = new LogWriter('/dev/full');
+    log.write('stdout', Buffer.from('lost\n'));
+    log.write('stdout', Buffer.from('lost, too\n'));
+  });
+
   test('gives the last lines, whole', async () => {
     using directory = tempDir('log');
     const path = join(directory.path, 'log');
