@@ -3,31 +3,26 @@
  * touching its pages anew, takes 4 ms, and as long to load that module. posix_spawn(3) has the child borrow the memory
  * until it executes something.
  *
+ * glibc and musl have it, with the same numbers and the same or smaller structures, on x64 and arm64. Where a C library
+ * lacks a part, Node starts the program.
+ *
  * The process knows of its child by SIGCHLD, as Node does of its own; each waits for its own pids only.
  */
 import { constants } from 'node:fs';
-import { check, closeFd, cstring, errnos, lastErrno, native, SystemCallError } from './libc.ts';
+import { TslayerError } from '../errors.ts';
+import { check, closeFd, cstring, errnos, lastErrno, type Native, native, SystemCallError } from './libc.ts';
 import { addressOf } from './memory.ts';
 
-const cSpawn = native('int', 'posix_spawn', ['bytes', 'path', 'bytes', 'bytes', 'bytes', 'bytes']);
-const cActionsInit = native('int', 'posix_spawn_file_actions_init', ['bytes']);
-const cActionsDestroy = native('int', 'posix_spawn_file_actions_destroy', ['bytes']);
-const cAddDup2 = native('int', 'posix_spawn_file_actions_adddup2', ['bytes', 'int', 'int']);
-const cAddOpen = native('int', 'posix_spawn_file_actions_addopen', ['bytes', 'int', 'path', 'int', 'uint']);
-const cAttributesInit = native('int', 'posix_spawnattr_init', ['bytes']);
-const cSetFlags = native('int', 'posix_spawnattr_setflags', ['bytes', 'int']);
-const cSetDefaults = native('int', 'posix_spawnattr_setsigdefault', ['bytes', 'bytes']);
-const cSetMask = native('int', 'posix_spawnattr_setsigmask', ['bytes', 'bytes']);
-const cFillSet = native('int', 'sigfillset', ['bytes']);
 const cWaitPid = native('int', 'waitpid', ['int', 'bytes', 'int']);
 const cKill = native('int', 'kill', ['int', 'int']);
 const cFcntl = native('int', 'fcntl', ['int', 'int', 'long']);
 
-/** More than glibc's and musl's posix_spawnattr_t (336) and posix_spawn_file_actions_t (80) take. */
+/** More than posix_spawnattr_t (336) and posix_spawn_file_actions_t (80) take. */
 const OPAQUE = 1024;
 const SIGSET = 128;
 const SPAWN_SETSIGDEF = 0x04;
 const SPAWN_SETSIGMASK = 0x08;
+/** Since glibc 2.26 and musl 1.1.22. */
 const SPAWN_SETSID = 0x80;
 const WNOHANG = 1;
 const F_GETFL = 3;
@@ -59,11 +54,16 @@ export interface SpawnedProcess {
 
 /** In a session of its own, with default signals. */
 export function spawnProcess(request: SpawnRequest): SpawnedProcess {
+  const posix = posixSpawn();
+  return posix === undefined ? spawnByNode(request) : spawnDirectly(posix, request);
+}
+
+function spawnDirectly(posix: PosixSpawn, request: SpawnRequest): SpawnedProcess {
   const child = new Child();
   // Before it is there: its end is told once.
   watch(child);
   try {
-    child.pid = start(request);
+    child.pid = start(posix, request);
   } catch (error) {
     forget(child);
     throw error;
@@ -71,38 +71,91 @@ export function spawnProcess(request: SpawnRequest): SpawnedProcess {
   return child;
 }
 
-function start({ path, name, files }: SpawnRequest): number {
+/** The C library's functions, and attributes that it takes. */
+interface PosixSpawn {
+  readonly spawn: Native;
+  readonly initActions: Native;
+  readonly destroyActions: Native;
+  readonly addDup2: Native;
+  readonly addOpen: Native;
+  readonly attributes: Uint8Array;
+}
+
+let known: { readonly posix: PosixSpawn | undefined } | undefined;
+
+function posixSpawn(): PosixSpawn | undefined {
+  known ??= { posix: findPosixSpawn() };
+  return known.posix;
+}
+
+/** Undefined where a function is missing, or a flag is not known. */
+export function findPosixSpawn(find: typeof native = native): PosixSpawn | undefined {
+  try {
+    return {
+      spawn: find('int', 'posix_spawn', ['bytes', 'path', 'bytes', 'bytes', 'bytes', 'bytes']),
+      initActions: find('int', 'posix_spawn_file_actions_init', ['bytes']),
+      destroyActions: find('int', 'posix_spawn_file_actions_destroy', ['bytes']),
+      addDup2: find('int', 'posix_spawn_file_actions_adddup2', ['bytes', 'int', 'int']),
+      addOpen: find('int', 'posix_spawn_file_actions_addopen', ['bytes', 'int', 'path', 'int', 'uint']),
+      attributes: attributes(find),
+    };
+  } catch {
+    return undefined;
+  }
+}
+
+function attributes(find: typeof native): Buffer {
+  const attributes = Buffer.alloc(OPAQUE);
+  succeed(find('int', 'posix_spawnattr_init', ['bytes'])(attributes), 'posix_spawnattr_init');
+  const [all, none] = [Buffer.alloc(SIGSET), Buffer.alloc(SIGSET)];
+  find('int', 'sigfillset', ['bytes'])(all);
+  const set = (what: string, type: 'bytes' | 'int', value: Buffer | number): void =>
+    succeed(find('int', `posix_spawnattr_set${what}`, ['bytes', type])(attributes, value), what);
+  set('sigdefault', 'bytes', all);
+  set('sigmask', 'bytes', none);
+  set('flags', 'int', SPAWN_SETSIGDEF | SPAWN_SETSIGMASK | SPAWN_SETSID);
+  return attributes;
+}
+
+function start(posix: PosixSpawn, { path, name, files }: SpawnRequest): number {
   const actions = Buffer.alloc(OPAQUE);
-  succeed(cActionsInit(actions), 'posix_spawn_file_actions_init');
+  succeed(posix.initActions(actions), 'posix_spawn_file_actions_init');
   const copies: number[] = [];
   try {
     for (const [place, file] of files.entries()) {
-      if (file === 'ignore') putNothing(actions, place);
-      else copies.push(put(actions, file, place, files.length));
+      if (file === 'ignore') putNothing(posix, actions, place);
+      else copies.push(put(posix, actions, { file, place, places: files.length }));
     }
     const [pid, argv0] = [Buffer.alloc(4), cstring(name)];
     const argv = Buffer.alloc(16);
     argv.writeBigUInt64LE(addressOf(argv0));
     const noEnvironment = Buffer.alloc(8);
-    succeed(cSpawn(pid, cstring(path), actions, attributes(), argv, noEnvironment), 'posix_spawn', path);
+    const error = posix.spawn(pid, cstring(path), actions, posix.attributes, argv, noEnvironment);
+    succeed(error, 'posix_spawn', path);
     return pid.readInt32LE();
   } finally {
     for (const copy of copies) closeFd(copy);
-    cActionsDestroy(actions);
+    posix.destroyActions(actions);
   }
 }
 
-function putNothing(actions: Buffer, place: number): void {
+function putNothing({ addOpen }: PosixSpawn, actions: Buffer, place: number): void {
   const flags = place === 0 ? constants.O_RDONLY : constants.O_RDWR;
-  succeed(cAddOpen(actions, place, cstring('/dev/null'), flags, 0), 'posix_spawn_file_actions_addopen');
+  succeed(addOpen(actions, place, cstring('/dev/null'), flags, 0), 'posix_spawn_file_actions_addopen');
+}
+
+interface Placement {
+  readonly file: number;
+  readonly place: number;
+  readonly places: number;
 }
 
 /** By a copy beyond all places, which is returned: Node has its own streams closed on exec, and none is in the way. */
-function put(actions: Buffer, file: number, place: number, places: number): number {
+function put({ addDup2 }: PosixSpawn, actions: Buffer, { file, place, places }: Placement): number {
   // Programs expect it of their streams; Node makes pipes that it reads itself non-blocking, for all who share them.
   if (place <= 2) makeBlocking(file);
   const copy = check(cFcntl(file, F_DUPFD_CLOEXEC, places), 'fcntl F_DUPFD_CLOEXEC');
-  succeed(cAddDup2(actions, copy, place), 'posix_spawn_file_actions_adddup2');
+  succeed(addDup2(actions, copy, place), 'posix_spawn_file_actions_adddup2');
   return copy;
 }
 
@@ -110,17 +163,6 @@ function makeBlocking(file: number): void {
   const flags = check(cFcntl(file, F_GETFL, 0), 'fcntl F_GETFL');
   if ((flags & constants.O_NONBLOCK) !== 0)
     check(cFcntl(file, F_SETFL, flags & ~constants.O_NONBLOCK), 'fcntl F_SETFL');
-}
-
-function attributes(): Buffer {
-  const attributes = Buffer.alloc(OPAQUE);
-  succeed(cAttributesInit(attributes), 'posix_spawnattr_init');
-  const [all, none] = [Buffer.alloc(SIGSET), Buffer.alloc(SIGSET)];
-  cFillSet(all);
-  succeed(cSetDefaults(attributes, all), 'posix_spawnattr_setsigdefault');
-  succeed(cSetMask(attributes, none), 'posix_spawnattr_setsigmask');
-  succeed(cSetFlags(attributes, SPAWN_SETSIGDEF | SPAWN_SETSIGMASK | SPAWN_SETSID), 'posix_spawnattr_setflags');
-  return attributes;
 }
 
 /** These functions return the error. */
@@ -184,4 +226,22 @@ function decode(status: number): WaitStatus {
   const signal = status & 0x7f;
   if (signal !== 0) return { exitCode: undefined, signal };
   return { exitCode: (status >> 8) & 0xff, signal: undefined };
+}
+
+/** The same by child_process. Its streams block, and signals are default ones, as Node has it. */
+export function spawnByNode({ path, name, files }: SpawnRequest): SpawnedProcess {
+  const { spawn } = process.getBuiltinModule('node:child_process');
+  const { signals } = process.getBuiltinModule('node:os').constants;
+  const child = spawn(path, { argv0: name, env: {}, detached: true, stdio: [...files] });
+  const ended = new Promise<WaitStatus>((resolve) => {
+    child.once('exit', (code, signal) => {
+      resolve({ exitCode: code ?? undefined, signal: signal === null ? undefined : signals[signal] });
+    });
+  });
+  // Reported again by the event, which nobody else listens to.
+  child.on('error', () => undefined);
+  const { pid } = child;
+  if (pid === undefined) throw new TslayerError('FAILED', `cannot start ${path}`);
+  const isOver = (): boolean => child.exitCode !== null || child.signalCode !== null;
+  return { pid, ended, kill: (signal) => !isOver() && cKill(pid, signal) === 0 };
 }
