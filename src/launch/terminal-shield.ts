@@ -4,8 +4,8 @@
  */
 import { closeSync, fstatSync } from 'node:fs';
 import type { Socket } from 'node:net';
-import { isatty } from 'node:tty';
 import { openPipe } from '../sys/pipe.ts';
+import { isTerminal } from '../sys/pty.ts';
 import { lastWords } from './last-words.ts';
 import { type Stdio, streamFrom, streamInto } from './streams.ts';
 
@@ -23,14 +23,14 @@ export class TerminalShield {
   #input: Socket | undefined;
 
   constructor([stdin, stdout, stderr]: Stdio) {
-    const input = stdin === 'inherit' && isatty(0) ? this.#takeInput() : stdin;
-    const output = stdout === 'inherit' && isatty(1) ? this.#passOn(process.stdout) : stdout;
+    const input = stdin === 'inherit' && isTerminal(0) ? this.#takeInput() : stdin;
+    const output = stdout === 'inherit' && isTerminal(1) ? this.#passOn(process.stdout) : stdout;
     this.stdio = [input, output, this.#errors(stderr, output)];
   }
 
   /** One pipe for both, where both are one terminal: what was written first is shown first. */
   #errors(stderr: Stdio[2], output: Stdio[1]): Stdio[2] {
-    if (stderr !== 'inherit' || !isatty(2)) return stderr;
+    if (stderr !== 'inherit' || !isTerminal(2)) return stderr;
     if (this.#outputs.length > 0 && fstatSync(1).rdev === fstatSync(2).rdev) return output;
     return this.#passOn(process.stderr);
   }

@@ -5,6 +5,7 @@
  */
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
+import { ffi } from './ffi-state.ts';
 
 type Koffi = typeof import('koffi');
 
@@ -30,3 +31,4 @@ function loadDirectly(): Koffi | undefined {
 }
 
 export const koffi: Koffi = loadDirectly() ?? (require('koffi') as Koffi);
+ffi.isLoaded = true;

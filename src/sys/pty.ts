@@ -27,6 +27,11 @@ export function unlockSlave(master: number): number {
   return word.readInt32LE(0);
 }
 
+/** As isatty(3), whose module of Node's loads half of its streams. */
+export function isTerminal(fd: number): boolean {
+  return cTcgetattr(fd, Buffer.alloc(TERMIOS_BYTES)) === 0;
+}
+
 export function setWindowSize(terminal: number, size: WindowSize): void {
   const winsize = Buffer.alloc(8);
   winsize.writeUInt16LE(size.rows, 0);

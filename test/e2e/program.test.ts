@@ -180,7 +180,8 @@ describe('the parts of the command line', () => {
     };
     await run({}, 'import', tar, 'base:1');
     try {
-      for (const words of ['mount --name box base:1', 'mounts', 'tag base:1 base:2', 'rmi base:2', 'ps', 'gc']) {
+      const short = ['mount --name box base:1', 'mounts', 'tag base:1 base:2', 'rmi base:2', 'ps', 'gc'];
+      for (const words of short) {
         assert.match(await run({ NODE_OPTIONS: `--require ${hook}` }, ...words.split(' ')), /^\[\]$/m, words);
       }
       const loaded = await run({ NODE_OPTIONS: `--require ${hook}` }, 'commit', 'box', 'changed:1');
@@ -188,6 +189,22 @@ describe('the parts of the command line', () => {
       assert.doesNotMatch(loaded, /crypto/);
     } finally {
       await run({}, 'umount', 'box');
+    }
+  });
+
+  test('does not wait for threads of V8 at the end, which may wait for it (nodejs/node#54918)', async () => {
+    using directory = tempDir('end');
+    const hook = join(directory.path, 'never-ends.cjs');
+    writeFileSync(hook, `process.reallyExit = () => { process.kill(process.pid, 'SIGKILL'); };\n`);
+    const env = { NODE_OPTIONS: `--require ${hook}` };
+    const root = ['--root', join(directory.path, 'store')];
+    for (const [words, status] of [
+      ['images', 0],
+      ['inspect nothing', 3],
+      ['ps', 0],
+    ] as const) {
+      const ended = await tslayer([...root, ...words.split(' ')], { command, env });
+      assert.equal(ended.status, status, words + ended.stderr);
     }
   });
 });

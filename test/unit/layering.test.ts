@@ -70,7 +70,7 @@ const RULES: Readonly<Record<string, readonly string[]>> = {
   'src/store-driver.ts': ['drivers/driver.ts', 'drivers/index.ts'],
   'src/remove-at-end.ts': ['src/tslayer.ts'],
   'src/cli/': ['src/index.ts', 'src/version.ts'],
-  'src/cli/leave.ts': ['src/sys/end-process.ts'],
+  'src/cli/leave.ts': ['src/sys/end-process.ts', 'src/sys/ffi-state.ts'],
 };
 
 const PART_OF = Object.keys(RULES).sort((a, b) => b.length - a.length);

@@ -14,6 +14,7 @@ const ROOTS = {
     'src/cli/table.ts',
     'src/index.ts',
     'src/store-driver.ts',
+    'src/sys/end-process.ts',
     'src/version.ts',
     'src/archive/sink.ts',
     'src/config/schema.ts',
