@@ -209,7 +209,8 @@ function release(lock: FileLock): void {
   lock[Symbol.dispose]();
 }
 
-function syncDirectory(path: string): void {
+/** Names in it are there after a power cut, too. */
+export function syncDirectory(path: string): void {
   const fd = openSync(path, 'r');
   try {
     fsyncSync(fd);

@@ -7,15 +7,21 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SinkResult } from '../../src/archive/sink.ts';
 import { hasErrno } from '../../src/sys/libc.ts';
+import { syncDirectory } from './directories.ts';
 
 const IMPLIED = 'implied';
 const NUL = Buffer.of(0);
 
-/** @param layer the layer's directory */
-export function noteImplied(layer: string, { rootEntry, implied = [] }: SinkResult): void {
+/**
+ * @param layer the layer's directory
+ * @param durable whether the note is on the disk in the end: it is written after the files, which were synced at once
+ */
+export function noteImplied(layer: string, { rootEntry, implied = [] }: SinkResult, durable: boolean): void {
   const paths = rootEntry ? implied : [Buffer.alloc(0), ...implied];
   if (paths.length === 0) return;
-  writeFileSync(join(layer, IMPLIED), Buffer.concat(paths.flatMap((path) => [path, NUL])), { mode: 0o600 });
+  const note = Buffer.concat(paths.flatMap((path) => [path, NUL]));
+  writeFileSync(join(layer, IMPLIED), note, { mode: 0o600, flush: durable });
+  if (durable) syncDirectory(layer);
 }
 
 /** As Latin-1, one character a byte; '' is the root. */

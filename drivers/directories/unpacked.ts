@@ -25,7 +25,7 @@ export function beginUnpacking(directories: Directories, id: LayerId, layer: Unp
   return {
     sink: extractionPlan(options),
     commit: async (result) => {
-      noteImplied(draft.path, result);
+      noteImplied(draft.path, result, durable);
       draft.publish(durable);
     },
     abort: () => draft.discard(),
