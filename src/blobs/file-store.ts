@@ -180,6 +180,11 @@ export class FileBlobStore implements BlobStore {
     return statSync(ingestPath(this.#paths, digest), { throwIfNoEntry: false })?.size ?? 0;
   }
 
+  /** Whether somebody has begun to write the blob; he may have died before the first byte. */
+  hasPartial(digest: Digest): boolean {
+    return statSync(ingestPath(this.#paths, digest), { throwIfNoEntry: false }) !== undefined;
+  }
+
   /** A digest has one size: a descriptor that says otherwise lies, or the disk does. */
   #present(digest: Digest, size: number): boolean {
     const info = this.stat(digest);

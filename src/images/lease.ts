@@ -105,7 +105,7 @@ function dropLease({ metadata, blobs }: StoreContext, id: string, session: strin
     chains: keys('snapshot') as ChainID[],
   });
   // What never got a row, and what was to be fetched again.
-  const isUnfinished = (digest: Digest) => !metadata.blobs.has(digest) || blobs.partialSize(digest) > 0;
+  const isUnfinished = (digest: Digest) => !metadata.blobs.has(digest) || blobs.hasPartial(digest);
   const unfinished = digests.filter((digest) => isUnfinished(digest) && !metadata.leases.holds('blob', digest));
   for (const key of unfinished) metadata.garbage.put({ kind: 'blob', key, session });
   const gone = new Set([...unfinished, ...dropped.blobs.map(({ digest }) => digest)]);

@@ -5,12 +5,14 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { createRegistryClient } from '../../../registry-client/index.ts';
 import type { FsckOptions, FsckReport } from '../../../src/images/fsck/fsck.ts';
 import { checkStore as fsck } from '../../../src/images/fsck/fsck.ts';
+import { endLease, openLease } from '../../../src/images/lease.ts';
 import { listMounts, mountImage, unmountImage } from '../../../src/images/mount.ts';
 import { registrySource } from '../../../src/images/pull/source.ts';
 import type { OpenStore } from '../../../src/images/store.ts';
 import { unmount } from '../../../src/mounts/unmount.ts';
 import type { Digest } from '../../../src/oci/digest.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
+import { ingestPath } from '../../../src/store-layout.ts';
 import { type LayoutRegistry, layoutRegistry } from '../../support/layout-registry.ts';
 import { addImage, type MemoryImage } from '../../support/memory-images.ts';
 import { kernel, requires, root } from '../../support/requires.ts';
@@ -116,6 +118,16 @@ describe('a damaged blob', () => {
     const found = await fsck(store, { repair: true, sourceOf });
     assert.equal(found.problems[0]?.state, 'failed');
     assert.equal(store.metadata.images.list().length, 1);
+  });
+
+  // As kill -9 leaves it: the lease of a dead session, and a file that it had just opened.
+  test('whose repair died before the first byte came leaves nothing of it', async () => {
+    const digest = image.layers[0]?.digest as Digest;
+    const lease = await openLease(store, `fsck ${digest}`);
+    lease.hold({ blobs: [digest] });
+    writeFileSync(ingestPath(store.paths, digest), '');
+    await endLease(store, lease.id);
+    await checkStore(store);
   });
 
   test('is not looked for by a quick check', async () => {
