@@ -2,16 +2,15 @@
  * Logging in and out: a credential is tried at the registry before it is stored, where podman and docker keep theirs.
  * The file is replaced by a rename, readable by its owner alone; what else stands in it stays.
  */
-import { randomUUID } from 'node:crypto';
-import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
 import type { OperationOptions } from '../../src/progress.ts';
 import type { RegistryClientOptions } from '../options.ts';
 import { createRegistryClient } from '../registry-client.ts';
 import { type AuthFile, fileCredentials, readAuthFile } from './auth-file.ts';
 import { credentialKeys, helperKey, staticCredential } from './credentials.ts';
+import { writeAuthFile } from './write-auth-file.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -114,16 +113,4 @@ function helperOf(file: AuthFile, registry: string): string | undefined {
 function keysOf(registry: string): readonly string[] {
   const keys = credentialKeys(registry, '');
   return [...keys, ...keys.flatMap((key) => [`https://${key}`, `https://${key}/v2/`, `https://${key}/v1/`])];
-}
-
-async function writeAuthFile(path: string, file: AuthFile): Promise<void> {
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  const temporary = `${path}.${randomUUID()}`;
-  try {
-    await writeFile(temporary, `${JSON.stringify(file, undefined, 2)}\n`, { flag: 'wx', mode: 0o600, flush: true });
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }
