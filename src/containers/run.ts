@@ -25,7 +25,7 @@ export interface RunRequest extends OperationOptions {
 export async function runForeground(request: RunRequest, io: ForegroundIO): Promise<RunningContainer> {
   const { context, launcher, remove } = request;
   const spec = await createContainer(context, request.image, { ...request, onExit: undefined });
-  const started = await launch(request, spec, () => launcher.run(spec, io));
+  const started = await launch(request, spec, () => launcher.run(spec, io, { durable: !remove }));
   const exited = started.exited.then(async (result) => {
     if (remove) await removeContainer(context, launcher, spec.id);
     return result;

@@ -25,6 +25,8 @@ export interface PushOptions extends OperationOptions {
   readonly concurrency?: number | undefined;
   /** For blobs that the store has dropped. Default: nothing is fetched. */
   readonly sourceOf?: SourceOf | undefined;
+  /** Blobs from this size on are gone on with by a later push. Default 8 MiB. */
+  readonly rememberedBytes?: number | undefined;
 }
 
 export interface PushResult extends PushCounts {
@@ -61,7 +63,7 @@ export async function pushImage(
     root: rootOf(context, image, options.platform),
     destination: { ...tagless(destination), ...(destination.tag === undefined ? {} : { tag: destination.tag }) },
     mountFrom: (digest) => repositoriesWith(context, digest, destination),
-    memory: (blob) => uploadMemory(context.paths, destination, blob),
+    memory: (blob) => uploadMemory(context.paths, destination, blob, options.rememberedBytes),
     concurrency,
     signal,
     onProgress,

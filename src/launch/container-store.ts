@@ -27,7 +27,7 @@ import {
   rmSync,
   writeSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { TslayerError } from '../errors.ts';
 import { storePaths } from '../store-layout.ts';
 import { hasErrno } from '../sys/libc.ts';
@@ -114,6 +114,7 @@ export class ContainerStore {
       // Last: without it, the directory is no container yet.
       const record: ContainerRecord = { createdAt: new Date().toISOString(), spec };
       replaceFile(paths.config, JSON.stringify(record), 0o600, durable);
+      if (durable) syncDirectory(this.directory);
     } catch (error) {
       held[Symbol.dispose]();
       throw error;
@@ -160,6 +161,13 @@ export class ContainerStore {
 
   writeState(id: string, state: StoredState, durable: boolean = false): void {
     replaceFile(this.paths(id).state, JSON.stringify(state), 0o600, durable);
+  }
+
+  /** Whether whoever watched it has done all that he does, and its state is on the disk. */
+  isLetGo(id: string): boolean {
+    if (!existsSync(this.paths(id).base)) return true;
+    using held = this.tryLock(id);
+    return held !== undefined || !existsSync(this.paths(id).base);
   }
 
   /** The container's lock if nobody watches it. */
@@ -219,9 +227,9 @@ export class ContainerStore {
 
   /** False when it is a container. Nobody else may be adding one. */
   #dropRemains(id: string): boolean {
-    const { base, config } = this.paths(id);
-    if (existsSync(config)) return false;
-    rmSync(base, REMOVAL);
+    // One whose record the end of the machine has cut short is no container, either.
+    if (this.read(id) !== undefined) return false;
+    rmSync(this.paths(id).base, REMOVAL);
     return true;
   }
 }
@@ -273,10 +281,10 @@ function readJson<T>(path: string): T | undefined {
 }
 
 /**
- * Whole or not at all. A foreground container's files need not outlive the machine, as the container does not, and
- * an fsync would cost more than all else that `run` does.
+ * Whole or not at all. Of a container that goes with its end nothing needs to outlive the machine, and an fsync would
+ * cost more than all else that `run` does.
  */
-function replaceFile(path: string, text: string, mode: number, durable: boolean = false): void {
+export function replaceFile(path: string, text: string, mode: number, durable: boolean = false): void {
   const fd = openSync(`${path}.new`, 'w', mode);
   try {
     writeSync(fd, text);
@@ -285,4 +293,14 @@ function replaceFile(path: string, text: string, mode: number, durable: boolean 
     closeSync(fd);
   }
   renameSync(`${path}.new`, path);
+  if (durable) syncDirectory(dirname(path));
+}
+
+function syncDirectory(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    fsyncSync(fd);
+  } finally {
+    closeSync(fd);
+  }
 }

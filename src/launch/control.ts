@@ -62,7 +62,7 @@ async function waitForEnd(
   if (waiting === undefined) return undefined;
   for (let pause = 2; ; pause = Math.min(pause * 2, 100)) {
     const state = await settle(store, record);
-    if (state.status === 'exited') {
+    if (state.status === 'exited' && store.isLetGo(record.spec.id)) {
       return {
         exitCode: state.exitCode ?? 125,
         oomKilled: state.oomKilled ?? false,
@@ -101,8 +101,8 @@ export async function removeContainer(store: ContainerStore, name: string, force
       });
     }
     await stopContainer(store, record.spec.id, { signal: 'KILL', timeoutSeconds: 0 });
-    await waitForEnd(store, record);
   }
+  await waitForEnd(store, record);
   const container = await describe(store, record);
   await store.letWaitersSee(record.spec.id);
   store.remove(record.spec.id);

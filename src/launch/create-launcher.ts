@@ -29,7 +29,7 @@ export function createLauncher({ root }: { readonly root: string }): Launcher {
     return attachSession(socket, { ...io, terminal, input, owner, detachKeys });
   };
   return {
-    run: (spec, io) => runForeground(store, spec, io),
+    run: (spec, io, options) => runForeground(store, spec, io, options),
     runTerminal: async (spec, io = {}) => (spec.runtime ? runtimeTerminal(store, spec, io) : join(spec, io, true)),
     start: async (spec, options = {}) => {
       const socket = await startWatcher(store, absolute, spec);

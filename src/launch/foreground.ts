@@ -8,7 +8,7 @@ import type { NamespaceFile } from './boot/request.ts';
 import { BuiltinCarrier } from './builtin.ts';
 import type { ContainerStore } from './container-store.ts';
 import { cannotJoin } from './init/namespaces.ts';
-import type { ForegroundIO, RunningProcess } from './launcher.ts';
+import type { ForegroundIO, RunLifetime, RunningProcess } from './launcher.ts';
 import { RuntimeCarrier } from './runtime.ts';
 import { signalNumber } from './signals.ts';
 import type { ContainerSpec, NamespaceKind } from './spec.ts';
@@ -58,12 +58,14 @@ export async function runForeground(
   store: ContainerStore,
   spec: ContainerSpec,
   io: ForegroundIO = {},
+  lifetime: RunLifetime = {},
 ): Promise<RunningProcess> {
   const [stdin, stdout, stderr] = io.stdio ?? INHERIT;
   const asked: Stdio = [spec.process.stdin ? stdin : 'ignore', stdout, stderr];
+  const launch = (stdio: Stdio) => launchForeground(store, spec, { io, stdio, lifetime });
   // Another runtime that makes a terminal joins the caller's to it by itself.
-  if (spec.process.terminal) return launchForeground(store, spec, io, asked);
-  return behindShield(asked, (stdio) => launchForeground(store, spec, io, stdio));
+  if (spec.process.terminal) return launch(asked);
+  return behindShield(asked, launch);
 }
 
 /** Starts what does not get the caller's terminal; its end is when all is shown. */
@@ -82,16 +84,21 @@ export async function behindShield(
   }
 }
 
+interface ForegroundLaunch {
+  readonly io: ForegroundIO;
+  readonly stdio: Stdio;
+  readonly lifetime: RunLifetime;
+}
+
 async function launchForeground(
   store: ContainerStore,
   spec: ContainerSpec,
-  io: ForegroundIO,
-  stdio: Stdio,
+  { io, stdio, lifetime: { durable = false } }: ForegroundLaunch,
 ): Promise<RunningProcess> {
   const carry = chooseCarrier(store, spec, io, stdio);
   using _unused = carry.init;
-  const lock = await store.add(spec);
-  const { program, exited } = await supervise({ store, spec, lock, carrier: carry.carrier, durable: false });
+  const lock = await store.add(spec, durable);
+  const { program, exited } = await supervise({ store, spec, lock, carrier: carry.carrier, durable });
   const abort = (): boolean => program.child.kill('SIGKILL');
   if (io.signal?.aborted) abort();
   io.signal?.addEventListener('abort', abort, { once: true });

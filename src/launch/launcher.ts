@@ -64,6 +64,11 @@ export interface ForegroundIO {
   readonly onWarning?: ((message: string) => void) | undefined;
 }
 
+export interface RunLifetime {
+  /** Whether the container is to be found again after the end of the machine. Default false. */
+  readonly durable?: boolean;
+}
+
 /** `process.stdin`, or another open terminal. */
 export type TerminalInput = NodeJS.ReadStream & { readonly fd: number };
 
@@ -123,7 +128,7 @@ export interface Launcher {
    * Runs a container as the caller's child. Errors come before the program starts: with `exitStatusOf` they are
    * docker's 125, 126 and 127.
    */
-  run(spec: ContainerSpec, io?: ForegroundIO): Promise<RunningProcess>;
+  run(spec: ContainerSpec, io?: ForegroundIO, options?: RunLifetime): Promise<RunningProcess>;
   /** Runs it with a terminal (`-it`) under a watcher, and attaches to it. */
   runTerminal(spec: ContainerSpec, io?: TerminalIO): Promise<ExitResult>;
   /** Runs it detached, under a watcher. Returns when the program has started. */

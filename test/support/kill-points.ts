@@ -22,7 +22,8 @@ export interface KillPoint {
 export async function findKillPoints(task: ChildTask): Promise<KillPoint[]> {
   using directory = tempDir('strace');
   const log = join(directory.path, 'log');
-  await startStoreChild(task, ['strace', '-f', '--seccomp-bpf', '-qq', '-e', `trace=${WRITING}`, '-o', log]).result;
+  const wrapper = ['strace', '-f', '--seccomp-bpf', '-qq', '-e', `trace=${WRITING}`, '-o', log];
+  await startStoreChild(task, wrapper, { traced: true }).result;
   const counts = new Map<string, number>();
   for (const line of readFileSync(log, 'utf8').split('\n')) {
     const [, thread, call] = /^(\d+) +(\w+)\(/.exec(line) ?? [];

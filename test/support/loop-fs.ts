@@ -86,8 +86,9 @@ function mounted(directory: string, image: string, path: string, type: LoopType,
     image,
     losePower() {
       copyDisk(image, `${image}.now`);
-      // What this writes back goes into a file that nobody will see.
-      detach();
+      // What is written back, now or by those who still run on it, goes into a file that nobody will see.
+      detachBelow(path);
+      unmount(path, { detach: true });
       renameSync(`${image}.now`, image);
       attach();
     },

@@ -6,6 +6,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type ErrorCode, isTslayerError } from '../../src/errors.ts';
 import type { FindingKind } from '../../src/images/fsck/finding.ts';
 import { checkStore as fsck } from '../../src/images/fsck/fsck.ts';
@@ -31,8 +32,10 @@ export interface PowerScene {
   readonly done?: ErrorCode;
   /** Found by fsck already before the command. */
   readonly known?: readonly FindingKind[];
-  /** That what the command reported is there. */
+  /** That what the command reported is there; also when it was done twice. */
   readonly reported: (store: OpenStore) => Promise<void> | void;
+  /** The same of what is only there when it came to its end before the power went. */
+  readonly lasting?: (store: OpenStore) => Promise<void> | void;
 }
 
 const SIZE_MIB = 64;
@@ -56,8 +59,45 @@ export function powerScenes(name: string, scenes: readonly PowerScene[]): void {
           await using store = await openTestStore(at(fs));
           await isSound(store, ['mount']);
           await scene.reported(store);
+          await scene.lasting?.(store);
         });
         for (const point of chosen(points)) await loses(prepared, scene, point, at);
+      });
+    }
+  });
+}
+
+export interface RunningScene {
+  readonly command: string;
+  readonly before: () => readonly Step[];
+  /** It does not end by itself. */
+  readonly step: () => Step;
+  /** Whether it has come to where the power goes. */
+  readonly until: (root: string) => boolean;
+  readonly reported: PowerScene['reported'];
+}
+
+/** Power loss while a command runs undisturbed: whoever is killed lets go of mounts, which writes back what they hold. */
+export function powerWhileRunning(name: string, scenes: readonly RunningScene[]): void {
+  describe(name, () => {
+    for (const { command, before, step, until, reported } of scenes) {
+      test(command, async (t) => {
+        if (!requires(t, () => cannotLoop('ext4'), kernel(6, 12))) return;
+        using fs = loopFs('ext4', SIZE_MIB);
+        const store = { root: `${fs.path}/store`, driver: 'erofs' };
+        await startStoreChild({ store, steps: before() }).result;
+        execFileSync('sync', ['-f', fs.path]);
+        const child = startStoreChild({ store, steps: [step()] });
+        try {
+          while (!until(store.root)) await Promise.race([delay(20), child.result.then(() => assert.fail('it ended'))]);
+          fs.losePower();
+        } finally {
+          child.process.kill('SIGKILL');
+          await child.result.catch(() => undefined);
+        }
+        await using found = await openTestStore(store);
+        await isSound(found, ['mount']);
+        await reported(found);
       });
     }
   });

@@ -6,7 +6,9 @@ import type { TestStoreOptions } from './test-store.ts';
 
 export type Step =
   | readonly ['pull', string, { readonly unpack?: boolean }?]
-  | readonly ['rmi' | 'umount' | 'rm' | 'unpin', string]
+  | readonly ['rmi' | 'unpin' | 'stop', string]
+  | readonly ['umount', string, { readonly keep?: boolean }?]
+  | readonly ['rm', string, { readonly force?: boolean }?]
   /** Image and new name; image and name of the mount; image and name of the pin. */
   | readonly ['tag' | 'mount' | 'pin', string, string]
   /** A file in what is mounted by that name, and its content. */
@@ -21,9 +23,19 @@ export type Step =
   | readonly ['save', string, 'oci' | 'oci-archive' | 'docker-archive', string]
   /** To the driver of that name. */
   | readonly ['convert', string]
-  /** The program `true` in a container, which is removed at its end or has a name to be removed by. */
-  | readonly ['run', string, string?]
-  | readonly ['gc']
+  /** A program, by default `true`, in a container, which is removed at its end or has a name to be removed by. */
+  | readonly ['run', string, string?, (readonly string[])?]
+  /** The same detached; returns when it runs. */
+  | readonly ['start', string, string, readonly string[]]
+  /** The program `true` in a running container. */
+  | readonly ['exec', string]
+  /** Image and directory. */
+  | readonly ['bundle', string, string]
+  | readonly ['gc', { readonly maxBytes?: number }?]
+  /** Registry, and the file in which its credential is. */
+  | readonly ['login' | 'logout', string, string]
+  /** An image is pushed to an embedded registry over that layout. */
+  | readonly ['serve', string, string]
   /** Has the store open until it is killed. */
   | readonly ['idle']
   /** A blob, an unpacked layer and index.json are damaged. */
@@ -57,10 +69,24 @@ export interface RunningChild {
   readonly open: Promise<void>;
 }
 
+/** Hundreds of children read the same modules: what Node compiled of them is kept, which takes two thirds of a start. */
+const COMPILED = join(import.meta.dirname, '../../node_modules/.cache/store-children');
+
+export interface ChildOptions {
+  /** Writes nothing but what the steps write. */
+  readonly traced?: boolean;
+}
+
 /** @param wrapper a program and arguments in front: `['strace', '-f']` */
-export function startStoreChild(task: ChildTask, wrapper: readonly string[] = []): RunningChild {
+export function startStoreChild(
+  task: ChildTask,
+  wrapper: readonly string[] = [],
+  { traced = false }: ChildOptions = {},
+): RunningChild {
   const [program = '', ...args] = [...wrapper, process.execPath, join(import.meta.dirname, 'store-child.ts')];
-  const child = spawn(program, [...args, JSON.stringify(task)], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const cache = traced ? { NODE_DISABLE_COMPILE_CACHE: '1' } : { NODE_COMPILE_CACHE: COMPILED };
+  const env = { ...process.env, ...cache };
+  const child = spawn(program, [...args, JSON.stringify(task)], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   const opened = Promise.withResolvers<void>();
   child.stderr.once('data', () => opened.resolve());
   child.once('close', () => opened.resolve());

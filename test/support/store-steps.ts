@@ -2,8 +2,10 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { login, logout } from '../../registry-client/index.ts';
+import { bundleImage } from '../../src/containers/bundle.ts';
 import { removeContainer, sweepContainers } from '../../src/containers/remove.ts';
-import { runForeground } from '../../src/containers/run.ts';
+import { type RunRequest, runDetached, runForeground } from '../../src/containers/run.ts';
 import { buildImage } from '../../src/images/build.ts';
 import { commitSnapshot } from '../../src/images/commit.ts';
 import { convertStore } from '../../src/images/convert.ts';
@@ -24,7 +26,9 @@ import { squashImage } from '../../src/images/squash.ts';
 import type { OpenStore } from '../../src/images/store.ts';
 import { tagImage } from '../../src/images/tag.ts';
 import { createLauncher } from '../../src/launch/create-launcher.ts';
+import type { ForegroundIO, Launcher } from '../../src/launch/launcher.ts';
 import { parseReference } from '../../src/oci/reference.ts';
+import { serveRegistry } from '../../src/serve/index.ts';
 import { chaos } from './chaos.ts';
 import { damageStore } from './damage-store.ts';
 import type { Step } from './run-store-child.ts';
@@ -42,9 +46,9 @@ const PERFORMERS: Performers = {
   pull: (context, [, image, options]) => pullFrom(context, image, options ?? {}),
   rmi: (context, [, image]) => removeImages(context, [image], { force: true }),
   tag: (context, [, image, name]) => tagImage(context, image, name),
-  gc: (context) => collectGarbage(context),
+  gc: (context, [, options]) => collectGarbage(context, options),
   mount: (context, [, image, name]) => mountImage(context, image, { name }),
-  umount: (context, [, name]) => unmountImage(context, name),
+  umount: (context, [, name, options]) => unmountImage(context, name, options),
   write: (context, [, name, path, text]) => writeFileSync(join(targetOf(context, name), path), text, { flush: true }),
   commit: (context, [, name, image]) => commitSnapshot(context, name, parseReference(image), { epoch }),
   export: (context, [, name]) => drain(exportNamed(context, name)),
@@ -70,8 +74,16 @@ const PERFORMERS: Performers = {
   idle: () => delay(600_000),
   pin: (context, [, image, name]) => pinImage(context, image, name),
   unpin: (context, [, name]) => unpinImage(context, name),
-  run: (context, [, image, name]) => run(context, image, name),
-  rm: (context, [, name]) => removeContainer(context, createLauncher({ root: context.paths.root }), name),
+  run: (context, [, image, name, command]) => run(context, image, name, command),
+  start: (context, [, image, name, command]) => start(context, image, name, command),
+  exec: (context, [, name]) => exec(context, name),
+  stop: (context, [, name]) => launcherOf(context).stop(name),
+  rm: (context, [, name, options]) => removeContainer(context, launcherOf(context), name, options),
+  bundle: (context, [, image, directory]) => bundleImage(context, image, directory, {}),
+  login: (_context, [, registry, file]) =>
+    login(registry, { username: 'me', password: 'open sesame', client: { env: { REGISTRY_AUTH_FILE: file } } }),
+  logout: (_context, [, registry, file]) => logout(registry, { REGISTRY_AUTH_FILE: file }),
+  serve: (context, [, image, layout]) => serve(context, image, layout),
   damage: (context) => damageStore(context),
   repair: (context) => repair(context),
   chaos: (context, [, options]) => chaos(options, (step) => perform(context, step)),
@@ -99,10 +111,12 @@ async function drain(chunks: AsyncIterable<Uint8Array>): Promise<number> {
   return bytes;
 }
 
-async function push(context: OpenStore, image: string, to: string): Promise<unknown> {
-  const client = testClient();
+async function push(context: OpenStore, image: string, to: string, rememberedBytes = 1): Promise<unknown> {
+  // Small blobs go as large ones do.
+  const client = testClient({ limits: { monolithicBytes: 0 } });
   try {
-    return await pushImage(context, client, findImage(context, image), { destination: parseReference(to) });
+    const options = { destination: parseReference(to), rememberedBytes };
+    return await pushImage(context, client, findImage(context, image), options);
   } finally {
     await client.close();
   }
@@ -120,12 +134,48 @@ async function repair(context: OpenStore): Promise<unknown> {
   }
 }
 
-async function run(context: OpenStore, image: string, name: string | undefined): Promise<unknown> {
-  const launcher = createLauncher({ root: context.paths.root });
+function launcherOf({ paths }: OpenStore): Launcher {
+  return createLauncher({ root: paths.root });
+}
+
+async function runRequest(
+  context: OpenStore,
+  image: string,
+  name: string | undefined,
+  command: readonly string[],
+): Promise<RunRequest> {
+  const launcher = launcherOf(context);
   // As `ps` does: what ended without anybody goes.
   await sweepContainers(context, launcher);
-  const options = { command: ['true'], ...(name === undefined ? {} : { name }) };
-  const request = { context, launcher, image, run: options, remove: name === undefined, removeCommand: () => [] };
+  const options = { command, ...(name === undefined ? {} : { name }) };
+  return { context, launcher, image, run: options, remove: name === undefined, removeCommand: () => [] };
+}
+
+async function start(context: OpenStore, image: string, name: string, command: readonly string[]): Promise<string> {
+  const { id } = await runDetached(await runRequest(context, image, name, command), {});
+  return id;
+}
+
+async function exec(context: OpenStore, name: string): Promise<number> {
+  const io: ForegroundIO = { stdio: ['ignore', 'ignore', 'ignore'] };
+  const { exited } = await launcherOf(context).exec(name, { command: ['true'] }, io);
+  return (await exited).exitCode;
+}
+
+/** The registry lives no longer than this push. */
+async function serve(context: OpenStore, image: string, layoutDir: string): Promise<unknown> {
+  await using registry = await serveRegistry({ layoutDir, writable: true });
+  // Nobody goes on with an upload to a registry that is gone.
+  return await push(context, image, `${registry.host}/served:1`, Number.POSITIVE_INFINITY);
+}
+
+async function run(
+  context: OpenStore,
+  image: string,
+  name: string | undefined,
+  command: readonly string[] = ['true'],
+): Promise<unknown> {
+  const request = await runRequest(context, image, name, command);
   const container = await runForeground(request, { stdio: ['ignore', 'ignore', 'ignore'] });
   const { exitCode } = await container.exited;
   if (exitCode !== 0) throw new Error(`the container ended with ${exitCode}`);

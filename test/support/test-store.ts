@@ -2,7 +2,7 @@
 import { join } from 'node:path';
 import type { DriverModule } from '../../drivers/driver.ts';
 import type { RegistryClient } from '../../registry-client/client.ts';
-import { createRegistryClient } from '../../registry-client/index.ts';
+import { createRegistryClient, type RegistryClientOptions } from '../../registry-client/index.ts';
 import type { StoreConfig } from '../../src/images/context.ts';
 import { imageName } from '../../src/images/name-image.ts';
 import { type PullRequest, type PullResult, pullImage } from '../../src/images/pull/pull.ts';
@@ -31,8 +31,8 @@ export async function driverModule(name: string): Promise<DriverModule> {
 }
 
 /** A client that knows nothing of the machine's credentials and mirrors. */
-export function testClient(): RegistryClient {
-  return createRegistryClient({ env: {}, etc: '/nonexistent', retry: { attempts: 2, baseDelayMs: 1 } });
+export function testClient(options: RegistryClientOptions = {}): RegistryClient {
+  return createRegistryClient({ env: {}, etc: '/nonexistent', retry: { attempts: 2, baseDelayMs: 1 }, ...options });
 }
 
 /** Pulls from a loopback registry, as a fresh client would. */

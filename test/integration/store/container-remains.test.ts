@@ -1,6 +1,6 @@
 /** What a crash leaves of a container goes with its row: by whoever removes it by name, and by the next sweep. */
 import assert from 'node:assert/strict';
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { describe, type TestContext, test } from 'node:test';
 import { createContainer } from '../../../src/containers/create.ts';
 import { removeContainer, sweepContainers } from '../../../src/containers/remove.ts';
@@ -85,6 +85,18 @@ describe('a container that was half removed', { concurrency: false }, () => {
     await tslayer.gc({ dryRun: true });
     assert.deepEqual(await left(), { directory: true, rows: ['box'] });
     await tslayer.gc();
+    assert.deepEqual(await left(), NOTHING);
+  });
+
+  test('goes when a power loss has cut its record short', async (t) => {
+    if (!requires(t, root)) return;
+    const { at, containers, launcher, left } = await halfRemoved(t);
+    const [id = ''] = containers.ids();
+    writeFileSync(containers.paths(id).config, '');
+    {
+      await using store = await openTestStore(at);
+      await sweepContainers(store, launcher);
+    }
     assert.deepEqual(await left(), NOTHING);
   });
 

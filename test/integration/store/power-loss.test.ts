@@ -1,15 +1,20 @@
 /** Power loss during every command that promises to be there afterwards, and just after it. */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before } from 'node:test';
+import { sweepContainers } from '../../../src/containers/remove.ts';
+import { exportSnapshot } from '../../../src/images/export.ts';
 import { listMounts, mountImage } from '../../../src/images/mount.ts';
 import { listPins } from '../../../src/images/pins.ts';
 import type { OpenStore } from '../../../src/images/store.ts';
+import { createLauncher } from '../../../src/launch/create-launcher.ts';
+import type { Container } from '../../../src/launch/launcher.ts';
 import { makeBusyboxTar } from '../../support/busybox-rootfs.ts';
+import { collect } from '../../support/collect.ts';
 import { type LayoutRegistry, layoutRegistry } from '../../support/layout-registry.ts';
 import { addImage } from '../../support/memory-images.ts';
-import { powerScenes } from '../../support/power-rig.ts';
+import { powerScenes, powerWhileRunning } from '../../support/power-rig.ts';
 import { programPath } from '../../support/requires.ts';
 import { type Step, startStoreChild } from '../../support/run-store-child.ts';
 import { type TempDir, tempDir } from '../../support/temp-dir.ts';
@@ -177,5 +182,110 @@ powerScenes('power loss while the store is used and kept in order', [
     before: BOTH,
     steps: () => [['convert', 'overlayfs']],
     reported: (store) => assert.equal(store.driverName, 'overlayfs'),
+  },
+]);
+
+/** It writes a file, and syncs that alone. */
+const WRITES = ['sh', '-c', 'echo changed | dd of=/file conv=fsync 2>/dev/null'];
+/** For a while, or until it is told to stop. */
+const BRIEF = ['sh', '-c', 'trap "exit 3" TERM; for i in $(seq 30); do sleep 0.05; done'];
+const SYSTEM = (): readonly Step[] => [['import', system, 'system']];
+
+/** What `ps --all` says. */
+async function ps(store: OpenStore): Promise<readonly Container[]> {
+  const launcher = createLauncher({ root: store.paths.root });
+  await sweepContainers(store, launcher);
+  return launcher.list();
+}
+
+async function boxHasEnded(store: OpenStore): Promise<void> {
+  // It runs when it was started once more.
+  if ((await ps(store)).length > 0) await createLauncher({ root: store.paths.root }).wait('box');
+  assert.deepEqual(
+    (await ps(store)).map(({ name, state }) => [name, state.status]),
+    [['box', 'exited']],
+  );
+}
+
+async function boxHasFile(store: OpenStore): Promise<void> {
+  const row = store.metadata.containers.byName('box');
+  const tar = Buffer.concat(await collect(exportSnapshot(store, row?.snapshot ?? '')));
+  assert.ok(tar.includes('changed\n'), 'what was synced is there');
+}
+
+async function noBox(store: OpenStore): Promise<void> {
+  assert.deepEqual(await ps(store), []);
+  assert.deepEqual(store.metadata.containers.list(), []);
+}
+
+/** Whether a container has written its file: below the upper directory of its layer. */
+function fileIsWritten(root: string): boolean {
+  const files = globSync(`${root}/layers/**/file`);
+  return files.some((path) => readFileSync(path, 'utf8') === 'changed\n');
+}
+
+const LASTING = ['sh', '-c', `${WRITES[2]} && sleep 30`];
+
+powerWhileRunning('power loss while a container runs', [
+  {
+    command: 'in the foreground: what it synced is found again',
+    before: SYSTEM,
+    step: () => ['run', 'system', 'box', LASTING],
+    until: fileIsWritten,
+    reported: async (store) => {
+      await boxHasEnded(store);
+      await boxHasFile(store);
+    },
+  },
+]);
+
+powerScenes('power loss while containers run', [
+  {
+    command: 'run, and what was written and synced',
+    before: SYSTEM,
+    steps: () => [['run', 'system', 'box', WRITES]],
+    done: 'ALREADY_EXISTS',
+    reported: boxHasEnded,
+    lasting: async (store) => {
+      assert.equal((await ps(store))[0]?.state.exitCode, 0);
+      await boxHasFile(store);
+    },
+  },
+  { command: 'run --rm', before: SYSTEM, steps: () => [['run', 'system']], reported: noBox },
+  {
+    command: 'run -d',
+    before: SYSTEM,
+    steps: () => [['start', 'system', 'box', BRIEF]],
+    done: 'ALREADY_EXISTS',
+    reported: boxHasEnded,
+  },
+  {
+    command: 'stop',
+    before: SYSTEM,
+    steps: () => [
+      ['start', 'system', 'box', BRIEF],
+      ['stop', 'box'],
+    ],
+    done: 'ALREADY_EXISTS',
+    reported: boxHasEnded,
+    // Known by whoever saw it, not found to be dead.
+    lasting: async (store) => assert.equal((await ps(store))[0]?.state.error, undefined),
+  },
+  {
+    command: 'rm',
+    before: () => [...SYSTEM(), ['run', 'system', 'box']],
+    steps: () => [['rm', 'box']],
+    done: 'NOT_FOUND',
+    reported: noBox,
+  },
+  {
+    command: 'rm --force',
+    before: SYSTEM,
+    steps: () => [
+      ['start', 'system', 'box', BRIEF],
+      ['rm', 'box', { force: true }],
+    ],
+    done: 'ALREADY_EXISTS',
+    reported: noBox,
   },
 ]);
