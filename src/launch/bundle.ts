@@ -1,7 +1,7 @@
 /** OCI bundles on disk: `config.json` beside a rootfs. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { writeGeneratedFiles } from './container-store.ts';
+import { replaceFile, writeGeneratedFiles } from './container-store.ts';
 import { resolveUserIn } from './init/user.ts';
 import { toOciConfig } from './oci-config.ts';
 import type { ContainerSpec } from './spec.ts';
@@ -26,5 +26,5 @@ export function writeConfig(
 ): void {
   const user = resolveUserIn(places.rootfs, spec.process.user, spec.process.additionalGroups);
   const config = toOciConfig(spec, user, places);
-  writeFileSync(join(directory, 'config.json'), `${JSON.stringify(config, undefined, 2)}\n`, { mode: 0o600 });
+  replaceFile(join(directory, 'config.json'), `${JSON.stringify(config, undefined, 2)}\n`, 0o600);
 }

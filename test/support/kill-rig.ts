@@ -40,7 +40,7 @@ export interface KillScene {
 /** Points taken of each command unless all are. */
 const SAMPLE = 2;
 /** Such steps cannot be copied with the store's directory. */
-const LIVE: readonly Step[0][] = ['mount', 'run', 'damage'];
+const LIVE: readonly Step[0][] = ['mount', 'run', 'start', 'damage'];
 
 /** Every point, or as many as a quick run has time for, spread over all kinds. */
 export function chosen(points: readonly KillPoint[]): readonly KillPoint[] {
