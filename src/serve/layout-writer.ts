@@ -4,7 +4,7 @@
  * process are serialized here, other processes are kept out by whoever opens the layout.
  */
 import { randomUUID } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { type Descriptor, DescriptorSchema, parseJson } from '../oci/descriptor.ts';
@@ -31,8 +31,20 @@ export class LayoutWriter {
     await mkdir(join(dir, 'blobs', 'sha256'), { recursive: true });
     await rm(this.uploadDir, { recursive: true, force: true });
     await mkdir(this.uploadDir, { mode: 0o700 });
-    await writeNew(join(dir, 'oci-layout'), '{"imageLayoutVersion":"1.0.0"}');
-    await writeNew(join(dir, 'index.json'), JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }));
+    await this.#begin('oci-layout', '{"imageLayoutVersion":"1.0.0"}');
+    await this.#begin('index.json', JSON.stringify({ schemaVersion: 2, mediaType: OCI_INDEX, manifests: [] }));
+  }
+
+  /** Whole or not at all; an empty file is what a killed writer or a power loss left. */
+  async #begin(name: string, text: string): Promise<void> {
+    const path = join(this.#layout.dir, name);
+    const there = await stat(path).catch((error: NodeJS.ErrnoException) => {
+      if (error.code !== 'ENOENT') throw error;
+    });
+    if (there && there.size > 0) return;
+    const temporary = join(this.uploadDir, name);
+    await writeFile(temporary, text, { flush: true });
+    await rename(temporary, path);
   }
 
   /** Moves a verified file into blobs/; content that is there already stays as it is. */
@@ -101,12 +113,6 @@ export class LayoutWriter {
 /** The repository of an entry, with or without a tag. */
 function repositoryOf(entry: Descriptor): string | undefined {
   return entry.annotations?.[REF_NAME]?.replace(/:[^:/]*$/, '') ?? entry.annotations?.[REPOSITORY_NAME];
-}
-
-async function writeNew(path: string, text: string): Promise<void> {
-  await writeFile(path, text, { flag: 'wx' }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error;
-  });
 }
 
 async function syncDirectory(path: string): Promise<void> {

@@ -355,6 +355,18 @@ describe('the embedded registry, writing', () => {
     await client.close();
   });
 
+  test('a layout whose making was cut short is made whole', async () => {
+    using dir = tempDir('cut-short');
+    for (const name of ['oci-layout', 'index.json']) writeFileSync(join(dir.path, name), '');
+    await using registry = await serveRegistry({ layoutDir: dir.path, writable: true });
+    const client = testClient();
+    const reference = parseReference(`${registry.host}/app:1`);
+    await pushImage(client, reference, image);
+    assert.deepEqual((await client.resolve(reference)).descriptor, image.descriptor);
+    await client.close();
+    assert.deepEqual(JSON.parse(readFileSync(join(dir.path, 'oci-layout'), 'utf8')), { imageLayoutVersion: '1.0.0' });
+  });
+
   test('skopeo copies an image in and out again', async (t) => {
     if (!requires(t, program('skopeo'))) return;
     await using at = await startRegistryWith(image);
