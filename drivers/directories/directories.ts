@@ -8,13 +8,14 @@
  *
  * Both kinds of leftovers are swept when the store is opened, by whoever opens it.
  */
-import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
 import { type MountInfo, readMountInfo } from '../../src/mounts/mountinfo.ts';
 import { findUser } from '../../src/mounts/users.ts';
 import { hasErrno } from '../../src/sys/libc.ts';
 import { type FileLock, tryLock } from '../../src/sys/locks.ts';
+import { syncDirectory } from '../../src/sys/sync-directory.ts';
 import type { LayerId, Usage } from '../driver.ts';
 import { removeTree } from '../tree/remove.ts';
 import { inSlices } from '../tree/slices.ts';
@@ -207,14 +208,4 @@ export class Directories {
 function release(lock: FileLock): void {
   rmSync(lock.path, { force: true });
   lock[Symbol.dispose]();
-}
-
-/** Names in it are there after a power cut, too. */
-export function syncDirectory(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
 }

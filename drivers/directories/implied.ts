@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SinkResult } from '../../src/archive/sink.ts';
 import { hasErrno } from '../../src/sys/libc.ts';
-import { syncDirectory } from './directories.ts';
+import { syncDirectory } from '../../src/sys/sync-directory.ts';
 
 const IMPLIED = 'implied';
 const NUL = Buffer.of(0);

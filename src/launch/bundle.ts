@@ -1,9 +1,10 @@
 /** OCI bundles on disk: `config.json` beside a rootfs. */
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { replaceFile, writeGeneratedFiles } from './container-store.ts';
+import { writeGeneratedFiles } from './container-store.ts';
 import { resolveUserIn } from './init/user.ts';
 import { toOciConfig } from './oci-config.ts';
+import { replaceFile } from './replace-file.ts';
 import type { ContainerSpec } from './spec.ts';
 
 /**

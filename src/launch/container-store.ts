@@ -15,25 +15,16 @@
  * `running` in a state whose lock is free means that the watcher died, and with it, by the kernel's doing, the
  * container.
  */
-import {
-  chownSync,
-  closeSync,
-  existsSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeSync,
-} from 'node:fs';
-import { dirname, join } from 'node:path';
+import { chownSync, existsSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { TslayerError } from '../errors.ts';
 import { storePaths } from '../store-layout.ts';
 import { hasErrno } from '../sys/libc.ts';
 import { type FileLock, lock, tryLock } from '../sys/locks.ts';
 import { namesIn } from '../sys/names-in.ts';
+import { syncDirectory } from '../sys/sync-directory.ts';
 import type { ContainerState } from './launcher.ts';
+import { replaceFile } from './replace-file.ts';
 import type { ContainerSpec } from './spec.ts';
 
 /** What config.json holds. */
@@ -277,30 +268,5 @@ function readJson<T>(path: string): T | undefined {
   } catch (error) {
     if (hasErrno(error, 'ENOENT') || error instanceof SyntaxError) return undefined;
     throw error;
-  }
-}
-
-/**
- * Whole or not at all. Of a container that goes with its end nothing needs to outlive the machine, and an fsync would
- * cost more than all else that `run` does.
- */
-export function replaceFile(path: string, text: string, mode: number, durable: boolean = false): void {
-  const fd = openSync(`${path}.new`, 'w', mode);
-  try {
-    writeSync(fd, text);
-    if (durable) fsyncSync(fd);
-  } finally {
-    closeSync(fd);
-  }
-  renameSync(`${path}.new`, path);
-  if (durable) syncDirectory(dirname(path));
-}
-
-function syncDirectory(path: string): void {
-  const fd = openSync(path, 'r');
-  try {
-    fsyncSync(fd);
-  } finally {
-    closeSync(fd);
   }
 }
