@@ -9,7 +9,10 @@ export interface CompressOptions {
   readonly compression: Compression;
   /** gzip: 1 to 9, default 4. zstd: 1 to 19, default 3. */
   readonly level?: number | undefined;
-  /** Blocks under way at once. Default: one for each core, and two more, so that none waits while a block is filled. */
+  /**
+   * Blocks under way at once. Default: one for each core, at most four (the threads of Node's pool), and two more, so
+   * that none of these waits while a block is filled.
+   */
   readonly parallel?: number;
 }
 
@@ -21,7 +24,7 @@ export async function* compress(
   source: AsyncIterable<Uint8Array>,
   options: CompressOptions,
 ): AsyncGenerator<Uint8Array, void> {
-  const { compression, parallel = availableParallelism() + 2 } = options;
+  const { compression, parallel = Math.min(4, availableParallelism()) + 2 } = options;
   if (compression === 'none') return yield* source;
   const { most, usual } = LEVELS[compression];
   const { level = usual } = options;
