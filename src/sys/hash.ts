@@ -1,7 +1,7 @@
 /**
  * SHA-2 by the OpenSSL that is in every Node, or beside it: node:crypto, which calls the same functions, takes 6 ms to
- * load, and again in every worker thread. Where FFI is loaded anyway. So node:crypto is asked for when it is needed,
- * instead of being imported.
+ * load, and again in every worker thread. For those that have loaded FFI anyway; node:crypto is asked for where it is
+ * needed, instead of being imported.
  */
 import { type Algorithm, hashWith } from '../oci/digest.ts';
 import { type Native, native } from './libc.ts';
@@ -13,7 +13,7 @@ export interface Hash {
   digest(): Buffer;
 }
 
-interface Functions {
+export interface Functions {
   readonly init: Native;
   readonly update: Native;
   readonly final: Native;
@@ -35,13 +35,14 @@ function functionsOf(algorithm: Algorithm): Functions | undefined {
   return found.get(algorithm);
 }
 
-function findFunctions(algorithm: Algorithm): Functions | undefined {
+/** @param find declares a function of the process; throws when there is none */
+export function findFunctions(algorithm: Algorithm, find: typeof native = native): Functions | undefined {
   const name = algorithm.toUpperCase();
   try {
     const functions: Functions = {
-      init: native('int', `${name}_Init`, ['bytes']),
-      update: native('int', `${name}_Update`, ['bytes', 'bytes', 'ulong']),
-      final: native('int', `${name}_Final`, ['bytes', 'bytes']),
+      init: find('int', `${name}_Init`, ['bytes']),
+      update: find('int', `${name}_Update`, ['bytes', 'bytes', 'ulong']),
+      final: find('int', `${name}_Final`, ['bytes', 'bytes']),
       length: algorithm === 'sha256' ? 32 : 64,
     };
     const sample = new ForeignHash(functions);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { hashOf, openHash } from '../../../src/sys/hash.ts';
+import { findFunctions, hashOf, openHash } from '../../../src/sys/hash.ts';
 
 for (const algorithm of ['sha256', 'sha512'] as const) {
   describe(algorithm, () => {
@@ -28,6 +28,23 @@ for (const algorithm of ['sha256', 'sha512'] as const) {
         for (let at = 0; at < bytes.length; at += piece) hash.update(bytes.subarray(at, at + piece));
       }
       for (const { hash } of hashes) assert.equal(hash.digest().toString('hex'), expected);
+    });
+
+    test('is taken from no library that lacks a function, or does something else', () => {
+      assert.ok(findFunctions(algorithm));
+      const lacking = (_result: string, name: string) => {
+        if (name.endsWith('_Final')) throw new Error(`no ${name}`);
+        return () => 1;
+      };
+      assert.equal(findFunctions(algorithm, lacking), undefined);
+      assert.equal(
+        findFunctions(algorithm, () => () => 1),
+        undefined,
+      );
+      assert.equal(
+        findFunctions(algorithm, () => () => 0),
+        undefined,
+      );
     });
   });
 }
