@@ -75,8 +75,8 @@ function furnish(root: Rootfs, spec: ContainerSpec, parts: ContainerParts): void
   const context = { files: parts.filesDirectory, passed, cgroups: parts.cgroups };
   for (const each of spec.mounts) {
     performMount(root, each, context);
-    // At once, before any volume could lie over it.
-    if (each.destination === '/dev') makeDevices(root, spec.devices, mountpointsInDev(spec));
+    // At once, before any volume could lie over it. A volume that is /dev is the caller's, and stays as it is.
+    if (each.destination === '/dev' && !isBind(each)) makeDevices(root, spec.devices, mountpointsInDev(spec));
     root.init.flush();
   }
   makeWorkingDirectory(root, spec.process.cwd);

@@ -20,7 +20,10 @@ export function assumeIdentity(
   // A user other than root holds nothing, but what was asked for by name.
   const held = (user.uid === 0 ? bounding : added) & had;
   init.setKeepCapabilities(true);
-  init.setIds(user.uid, user.gid, user.groups);
+  // Where there is a user namespace, EINVAL is what those get that it has no ids for.
+  init.during(`cannot become ${user.uid}:${user.gid}, ids that the container may not have (--userns)`, () =>
+    init.setIds(user.uid, user.gid, user.groups),
+  );
   const inheritable = user.uid === 0 ? 0n : held;
   init.setCapabilities({ effective: held, permitted: held, inheritable });
   init.setAmbientCapabilities(inheritable);

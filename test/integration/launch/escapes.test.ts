@@ -6,6 +6,7 @@ import {
   existsSync,
   mkdirSync,
   openSync,
+  readdirSync,
   readFileSync,
   rmSync,
   symlinkSync,
@@ -164,6 +165,15 @@ describe('escapes', () => {
     mkdirSync(inRootfs('inside'));
     symlinkSync('/inside', inRootfs('within'));
     assert.match(await kit.sh('ls /inside', { volumes: [`${volume}:/within`] }), /planted/);
+  });
+
+  test('a volume that is /dev stays as it is: nothing is made in a directory of the host’s', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    const directory = kit.directory('devices');
+    execFileSync('mknod', ['-m', '666', join(directory, 'null'), 'c', '1', '3']);
+    const listed = await kit.sh('ls /dev; echo lost > /dev/null', { volumes: [`${directory}:/dev`] });
+    assert.equal(listed, 'null\n');
+    assert.deepEqual(readdirSync(directory), ['null']);
   });
 
   test('CVE-2024-9676: /etc/passwd of the image is a link, a fifo, or endless', async (t) => {

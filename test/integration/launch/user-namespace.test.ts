@@ -56,6 +56,16 @@ describe('a user namespace', () => {
     assert.equal(lstatSync(join(volume, 'new')).uid, 0);
   });
 
+  test('has no ids but its own: a user beyond them is told so', async (t) => {
+    if (!requires(t, root, program('busybox'))) return;
+    const few = { userns: '300000:300000:1000', command: ['true'] };
+    await assert.rejects(kit.run({ ...few, user: '1000' }), {
+      code: 'INVALID_ARGUMENT',
+      message: /cannot become 1000:1000, ids that the container may not have/,
+    });
+    assert.equal((await kit.run({ ...few, user: '999' })).exitCode, 0);
+  });
+
   test('takes further programs in', async (t) => {
     if (!requires(t, ...needed)) return;
     const { id } = await kit.launcher.start(kit.spec({ ...USERNS, command: ['sleep', '60'] }));
