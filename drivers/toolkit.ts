@@ -5,7 +5,7 @@
 
 export type { TarEntry, Timestamp, Xattr } from '../src/archive/entry.ts';
 export { type ExtractOptions, extractionPlan } from '../src/archive/extract/plan.ts';
-export type { LayerSink, OpenSink, SinkPlan, SinkResult } from '../src/archive/sink.ts';
+export type { LayerSink, OpenSink, SinkPlan, SinkResult, TarPlace } from '../src/archive/sink.ts';
 export { asTslayerError, type ErrorCode, isTslayerError, TslayerError } from '../src/errors.ts';
 export type { Mount } from '../src/mounts/mount.ts';
 export { type OpenedMounts, openMounts } from '../src/mounts/open.ts';

@@ -9,7 +9,7 @@ import type { LayerFiles } from './files.ts';
 import { HEAD_SIZE } from './format/layout.ts';
 import { type LayerNote, readNote } from './format/note.ts';
 import { decodeHead } from './format/superblock.ts';
-import type { ErofsSinkOptions } from './sink.ts';
+import { type ErofsSinkOptions, tarPlace } from './sink-options.ts';
 
 export function beginLayer(files: LayerFiles, id: LayerId, durable: boolean): LayerApplication {
   const partial = files.partial(id);
@@ -22,7 +22,7 @@ export function beginLayer(files: LayerFiles, id: LayerId, durable: boolean): La
     lock[Symbol.dispose]();
   };
   return {
-    sink: { module: moduleUrl('./sink', import.meta.url).href, options, ownThread: false },
+    sink: { module: moduleUrl('./sink', import.meta.url).href, options, tar: tarPlace(options), ownThread: false },
     async commit() {
       if (files.find(id) !== undefined) throw new TslayerError('ALREADY_EXISTS', `layer ${id} exists already`);
       renameSync(partial, files.path(id, readHead(lock.fd).opaqueRoot));

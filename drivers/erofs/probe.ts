@@ -9,6 +9,7 @@ import { FsContext } from '../../src/sys/mount-api.ts';
 import type { Probe } from '../driver.ts';
 import { whyNoUpper } from '../overlay/upper.ts';
 import { canReadDirectly } from './direct-io.ts';
+import { HEAD_SIZE } from './format/layout.ts';
 import { ErofsSink } from './sink.ts';
 
 /** Of a kernel before 6.12, and of every one on a file system that keeps files in memory alone. */
@@ -39,15 +40,13 @@ export async function probeErofs(directory: string): Promise<Probe> {
 }
 
 function writeImage(path: string): void {
-  writeFileSync(path, '');
+  const tar = Buffer.alloc(1024);
+  CONTENT.copy(tar, FILE.dataOffset);
+  writeFileSync(path, Buffer.concat([Buffer.alloc(HEAD_SIZE), tar]));
   const sink = new ErofsSink({ path, name: 'probe', durable: false });
   try {
-    const data = Buffer.alloc(512);
-    CONTENT.copy(data);
-    sink.raw(Buffer.alloc(512));
-    sink.raw(data);
     sink.entry(FILE);
-    sink.finish();
+    sink.finish(tar.length);
   } finally {
     sink.close();
   }

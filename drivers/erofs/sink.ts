@@ -1,6 +1,6 @@
 /**
- * Receives a layer and writes it as one EROFS image: the tar as it comes, right behind the head, then the metadata
- * that points into it. Runs on whatever thread the bytes are on; nothing is created but the one file.
+ * Receives a layer's entries and makes its file one EROFS image: the pipeline puts the tar right behind the head as it
+ * comes (`tarPlace`), the metadata that points into it follows. Nothing is created but the one file.
  */
 import { closeSync, fstatSync, openSync } from 'node:fs';
 import type { TarEntry } from '../../src/archive/entry.ts';
@@ -8,50 +8,18 @@ import { DEFAULT_LIMITS, type LayerSink, type OpenSink, type SinkResult } from '
 import { asTslayerError, TslayerError } from '../../src/errors.ts';
 import { startWriteback } from '../../src/sys/files.ts';
 import { HEAD_SIZE } from './format/layout.ts';
+import type { ErofsSinkOptions } from './sink-options.ts';
 import { LayerTree } from './tree/layer-tree.ts';
 import { finishImage } from './write/image.ts';
-import { writeAll } from './write/piece-writer.ts';
-
-/** Bytes that are handed to the disk at a time. */
-const WRITE_BACK = 8 * 1024 ** 2;
-
-export interface ErofsSinkOptions {
-  /** The file to write; it exists already, empty. */
-  readonly path: string;
-  /** The layer's id: its image's UUID comes from it. */
-  readonly name: string;
-  /** Whether what is written is handed to the disk at once; the driver waits for it. */
-  readonly durable: boolean;
-}
 
 export class ErofsSink implements LayerSink {
   readonly #options: ErofsSinkOptions;
   readonly #tree: LayerTree = new LayerTree(DEFAULT_LIMITS.entries);
   #fd: number | undefined;
-  #end: number = HEAD_SIZE;
-  #writtenBack = 0;
 
   constructor(options: ErofsSinkOptions) {
     this.#options = options;
     this.#fd = openSync(options.path, 'r+');
-  }
-
-  raw(chunk: Uint8Array): void {
-    try {
-      writeAll(this.#open, chunk, this.#end);
-    } catch (error) {
-      throw asTslayerError(error, 'cannot write the layer');
-    }
-    this.#end += chunk.length;
-    if (this.#options.durable) this.#writeBack();
-  }
-
-  /** The disk works while the layer streams, so that the wait at the end is short. */
-  #writeBack(): void {
-    const behind = this.#end - this.#writtenBack;
-    if (behind < WRITE_BACK) return;
-    startWriteback(this.#open, this.#writtenBack, behind);
-    this.#writtenBack = this.#end;
   }
 
   whiteout(path: Uint8Array): void {
@@ -66,12 +34,12 @@ export class ErofsSink implements LayerSink {
     this.#tree.add(entry);
   }
 
-  finish(): SinkResult {
+  finish(tarSize: number): SinkResult {
     const fd = this.#open;
     try {
-      finishImage(fd, this.#tree, this.#end, this.#options.name);
+      finishImage(fd, this.#tree, HEAD_SIZE + tarSize, this.#options.name);
       // The rest of the way to the disk is gone when the driver commits, off this thread.
-      if (this.#options.durable) startWriteback(fd, this.#writtenBack, 0);
+      if (this.#options.durable) startWriteback(fd, 0, 0);
       return {
         bytes: fstatSync(fd).blocks * 512,
         inodes: 1,

@@ -34,7 +34,11 @@ export const DriverSchema: v.GenericSchema = v.looseObject({
 });
 
 export const ApplicationSchema: v.GenericSchema = v.looseObject({
-  sink: v.looseObject({ module: v.string(), ownThread: v.boolean() }),
+  sink: v.looseObject({
+    module: v.string(),
+    ownThread: v.boolean(),
+    tar: v.optional(v.object({ path: v.string(), at: count, writeBack: v.boolean() })),
+  }),
   commit: method,
   abort: method,
 });

@@ -8,7 +8,7 @@ import type { TarEntry } from './entry.ts';
 export interface LayerSink {
   /**
    * Raw tar bytes in order, each before the entries that lie in it are announced; the buffer is the caller's and
-   * is reused after the call. Only sinks that keep the tar itself have it.
+   * is reused after the call. Only for sinks that are given their tar on the spot: a plan says where it is to be kept.
    */
   raw?(chunk: Uint8Array): void;
   /** What a whiteout hides: `path` names the hidden file itself. Announced before nothing else of that entry. */
@@ -16,10 +16,13 @@ export interface LayerSink {
   /** The directory `path` hides all that lower layers have in it. May come after its children. */
   opaque(path: Uint8Array): void;
   entry(entry: TarEntry): void;
-  /** Stored bytes of the last entry announced; the buffer is reused after the call. Sinks with `raw` may lack it. */
+  /** Stored bytes of the last entry announced; the buffer is reused after the call. Not wanted by all. */
   data?(chunk: Uint8Array): void;
-  /** All entries were read and the tar was well formed. Makes the layer durable when `durable` was asked for. */
-  finish(): SinkResult;
+  /**
+   * All entries were read and the tar was well formed.
+   * @param tarSize bytes of the tar, what lies behind its end included; all of them are where the plan keeps them
+   */
+  finish(tarSize: number): SinkResult;
   /** Frees what is open; what was written is the driver's to remove. Idempotent, also after `finish`. */
   close(): void;
 }
@@ -43,11 +46,26 @@ export interface SinkResult {
   readonly warnings: readonly string[];
 }
 
+/** Where the tar itself is kept, as data: the thread that has the bytes in its cache writes them. */
+export interface TarPlace {
+  /** A file that exists. */
+  readonly path: string;
+  /** Offset of the tar in it, bytes. */
+  readonly at: number;
+  /** Whether what is written is handed to the disk at once, so that a sync at the end is short. */
+  readonly writeBack: boolean;
+}
+
 /** A sink as data: structured-cloneable, so that it can be sent to a worker. */
 export interface SinkPlan {
   /** URL of a module that exports `openSink: OpenSink`. */
   readonly module: string;
   readonly options: unknown;
+  /**
+   * For drivers that keep tars. What is left for such a sink is little beside inflating, so that those of several
+   * layers share a thread.
+   */
+  readonly tar?: TarPlace | undefined;
   /** True when the sink changes its thread's root directory: it is then never opened on the main thread. */
   readonly ownThread: boolean;
 }

@@ -4,9 +4,10 @@ import { join } from 'node:path';
 import type { DriverSettings, MountRequest, StorageDriver } from '../../drivers/driver.ts';
 import { driver as erofs } from '../../drivers/erofs/index.ts';
 import type { LayerSink, OpenSink } from '../../src/archive/sink.ts';
-import { TarReader } from '../../src/archive/tar-reader.ts';
+import { TarFile } from '../../src/archive/tar-file.ts';
 import { performMounts } from '../../src/mounts/perform.ts';
 import { umount } from '../../src/sys/mount-api.ts';
+import { writeLayer } from './erofs-image.ts';
 import { type TarMember, tarBytes } from './tar-bytes.ts';
 
 export class ErofsStack implements Disposable {
@@ -31,13 +32,13 @@ export class ErofsStack implements Disposable {
     try {
       const { openSink } = (await import(application.sink.module)) as { openSink: OpenSink };
       const sink: LayerSink = openSink(application.sink.options);
+      const file = application.sink.tar && new TarFile(application.sink.tar);
       try {
-        const reader = new TarReader(sink);
-        reader.write(members instanceof Uint8Array ? members : tarBytes(members));
-        reader.end();
-        await application.commit(sink.finish());
+        const tar = members instanceof Uint8Array ? members : tarBytes(members);
+        await application.commit(writeLayer(tar, sink, file));
       } finally {
         sink.close();
+        file?.close();
       }
     } catch (error) {
       await application.abort();

@@ -10,6 +10,7 @@ const table: Uint32Array = Uint32Array.from({ length: 256 }, (_, byte) => {
 
 export function crc32c(seed: number, bytes: Uint8Array): number {
   let crc = seed;
-  for (const byte of bytes) crc = table[(crc ^ byte) & 0xff]! ^ (crc >>> 8);
+  // By index: most of this runs before V8 has compiled it, when an iterator's steps are calls.
+  for (let i = 0; i < bytes.length; i++) crc = table[(crc ^ bytes[i]!) & 0xff]! ^ (crc >>> 8);
   return crc >>> 0;
 }

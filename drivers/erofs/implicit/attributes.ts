@@ -72,7 +72,7 @@ function write(path: string, name: string, wanted: ReadonlyMap<string, Looks>): 
   const sink = new ErofsSink({ path, name, durable: false });
   try {
     for (const [directory, looks] of wanted) sink.entry(directoryEntry(Buffer.from(directory, 'latin1'), looks));
-    sink.finish();
+    sink.finish(0);
   } finally {
     sink.close();
   }

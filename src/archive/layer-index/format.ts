@@ -2,12 +2,13 @@
  * The file that says what a layer holds, so that nobody has to read the layer again for it:
  *
  *   "TSLINDX1"                                      8 bytes
- *   block*   u32 length, zstd frame of that length
+ *   block*   u32 length, zstd frame of that length; or with the top bit set u32 CRC-32, the block as it is
  *   end      u32 0, u32 blocks, u32 entries
  *
  * A block holds up to 8192 records as columns: what is alike stands together, packs small (12 to 25 bytes a record)
  * and costs no object. Blocks are written as they fill up and read one by one, so that a million entries take no
- * more memory than a thousand. A file without its end is unfinished and refused.
+ * more memory than a thousand. A file without its end is unfinished and refused. What fits in a block of the disk
+ * anyway is not packed: that would take a small layer more time than reading it.
  *
  *   block    u32 records, u32 length of names, u32 length of xattrs, u32 count of segment numbers
  *            f64 mtime, size, gap                   columns, each as long as the block has records
@@ -30,6 +31,11 @@ export const BLOCK_RECORDS = 8192;
 export const BLOCK_BYTES: number = 1024 ** 2;
 /** No honest block comes near; a reader allocates no more than this for one. */
 export const MAX_BLOCK: number = 64 * 1024 ** 2;
+
+/** In a block's length: it is not packed. */
+export const STORED: number = 2 ** 31;
+/** Bytes up to which a block is stored. */
+export const STORED_BYTES = 4000;
 
 export const HEADER_WORDS = 4;
 const DOUBLES = 3;

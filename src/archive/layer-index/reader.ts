@@ -4,7 +4,19 @@ import { zstdDecompressSync } from 'node:zlib';
 import { asTslayerError, TslayerError } from '../../errors.ts';
 import type { EntryType, Segment, TarEntry, Xattr } from '../entry.ts';
 import type { LayerSink } from '../sink.ts';
-import { align8, type Columns, columnBytes, columnsOf, HEADER_WORDS, KINDS, MAGIC, MAX_BLOCK } from './format.ts';
+import { crc32 } from './checksum.ts';
+import {
+  align8,
+  type Columns,
+  columnBytes,
+  columnsOf,
+  HEADER_WORDS,
+  KINDS,
+  MAGIC,
+  MAX_BLOCK,
+  STORED,
+  STORED_BYTES,
+} from './format.ts';
 
 const HEADER = HEADER_WORDS * 4;
 
@@ -56,8 +68,8 @@ function* readBlocks(path: string): Generator<Uint8Array, void> {
     for (;;) {
       const length = readExactly(fd, 4, path).readUInt32LE();
       if (length === 0) break;
-      if (length > MAX_BLOCK) throw damaged(path);
-      const block = unpack(readExactly(fd, length, path), path);
+      const block = length >= STORED ? readStored(fd, length - STORED, path) : readPacked(fd, length, path);
+      if (block.length < HEADER) throw damaged(path);
       blocks++;
       entries += new DataView(block.buffer, block.byteOffset).getUint32(0, true);
       yield block;
@@ -69,12 +81,20 @@ function* readBlocks(path: string): Generator<Uint8Array, void> {
   }
 }
 
-function unpack(frame: Uint8Array, path: string): Uint8Array {
+function readStored(fd: number, length: number, path: string): Uint8Array {
+  if (length > STORED_BYTES) throw damaged(path);
+  const crc = readExactly(fd, 4, path).readUInt32LE();
+  const block = new Uint8Array(readExactly(fd, length, path));
+  if (crc32(block, 0) !== crc) throw damaged(path);
+  return block;
+}
+
+function readPacked(fd: number, length: number, path: string): Uint8Array {
+  if (length > MAX_BLOCK) throw damaged(path);
+  const frame = readExactly(fd, length, path);
   try {
-    const block = zstdDecompressSync(frame, { maxOutputLength: MAX_BLOCK });
-    if (block.length < HEADER) throw damaged(path);
     // Into a buffer of its own, so that columns are aligned.
-    return new Uint8Array(block);
+    return new Uint8Array(zstdDecompressSync(frame, { maxOutputLength: MAX_BLOCK }));
   } catch (error) {
     throw damaged(path, error);
   }

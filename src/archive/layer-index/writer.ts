@@ -15,6 +15,8 @@ import {
   HEADER_WORDS,
   KINDS,
   MAGIC,
+  STORED,
+  STORED_BYTES,
 } from './format.ts';
 
 const HEADER = HEADER_WORDS * 4;
@@ -173,11 +175,8 @@ export class IndexWriter {
   #flush(): void {
     this.#setCrc();
     if (this.#records === 0) return;
-    const frame = zstdCompressSync(this.#block(), PACKING);
-    const length = Buffer.alloc(4);
-    length.writeUInt32LE(frame.length);
-    writeSync(this.#fd!, length);
-    writeSync(this.#fd!, frame);
+    const block = this.#block();
+    writeSync(this.#fd!, block.length <= STORED_BYTES ? storedBlock(block) : packedBlock(block));
     this.#blocks++;
     this.#records = this.#namesLength = this.#xattrsLength = 0;
     this.#last = new Uint8Array(0);
@@ -204,6 +203,20 @@ export class IndexWriter {
     new Float64Array(bytes.buffer, segmentsAt).set(this.#segments);
     return bytes;
   }
+}
+
+function packedBlock(block: Uint8Array): Uint8Array {
+  const frame = zstdCompressSync(block, PACKING);
+  const length = Buffer.alloc(4);
+  length.writeUInt32LE(frame.length);
+  return Buffer.concat([length, frame]);
+}
+
+function storedBlock(block: Uint8Array): Uint8Array {
+  const head = Buffer.alloc(8);
+  head.writeUInt32LE(STORED + block.length);
+  head.writeUInt32LE(crc32(block, 0), 4);
+  return Buffer.concat([head, block]);
 }
 
 function sharedLength(a: Uint8Array, b: Uint8Array): number {

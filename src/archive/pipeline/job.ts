@@ -3,15 +3,21 @@ import { type ErrorCode, isTslayerError, TslayerError } from '../../errors.ts';
 import type { Engine } from '../inflate/inflater.ts';
 import type { LayerTarget, Outcome } from './layer-stage.ts';
 import { Cancelled, type RingHandle } from './ring.ts';
+import type { TarTarget } from './tar-stage.ts';
 
 /**
- * `whole`: compressed bytes come in, the layer is done. The other two are its halves on two threads: `inflate`
- * fills a ring that `sink` empties.
+ * `whole`: compressed bytes come in, the layer is done. The others are its halves on two threads: `inflate` fills a
+ * ring that `sink` empties, or `shared-sink` on a thread that does so for several layers at a time.
  */
 export type Job =
   | (Inflating & Sinking & { readonly role: 'whole' })
-  | (Inflating & { readonly role: 'inflate'; readonly output: RingHandle })
-  | (Sinking & { readonly role: 'sink' });
+  | (Inflating & {
+      readonly role: 'inflate';
+      readonly output: RingHandle;
+      /** Undefined when the sink's thread does that. */
+      readonly bytes: TarTarget | undefined;
+    })
+  | (Sinking & { readonly role: 'sink' | 'shared-sink' });
 
 interface Inflating {
   readonly input: RingHandle;
@@ -26,8 +32,14 @@ interface Sinking {
 }
 
 export type Answer =
-  | { readonly ok: true; readonly outcome: Outcome | undefined }
+  | { readonly ok: true; readonly outcome: Outcome }
   | { readonly ok: false; readonly error: PackedError };
+
+/** Jobs of a thread are told apart by a number. */
+export interface Numbered<T> {
+  readonly id: number;
+  readonly value: T;
+}
 
 /** An error as data: what crosses threads as an Error loses its code and hint. */
 type PackedError =

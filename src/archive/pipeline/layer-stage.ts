@@ -1,81 +1,58 @@
-/** The last stage of a layer: its raw tar is hashed, read and handed to the sink, chunk by chunk. */
-import { asTslayerError } from '../../errors.ts';
-import { type Algorithm, asDiffID, type DiffID } from '../../oci/digest.ts';
-import { type Hash, openHash } from '../../sys/hash.ts';
-import { IndexWriter } from '../layer-index/writer.ts';
-import type { LayerLimits, LayerSink, OpenSink, SinkPlan, SinkResult } from '../sink.ts';
-import { TarReader } from '../tar-reader.ts';
-import { Tee } from './tee.ts';
+/** The last stage of a layer, chunk by chunk: its tar as bytes, and what the tar holds. The bytes may be others' task. */
+import type { DiffID } from '../../oci/digest.ts';
+import { type Entered, EntryStage, type EntryTarget } from './entry-stage.ts';
+import { TarStage, type TarTarget } from './tar-stage.ts';
 
-/** What a stage needs to know, as data. */
 export interface LayerTarget {
-  readonly sink: SinkPlan;
-  readonly limits: LayerLimits;
-  readonly algorithm: Algorithm;
-  readonly indexPath: string | undefined;
+  /** Undefined when the thread before has done that. */
+  readonly bytes: TarTarget | undefined;
+  readonly entries: EntryTarget;
 }
 
-export interface Outcome {
-  readonly diffId: DiffID;
-  readonly tarSize: number;
-  readonly result: SinkResult;
-  readonly indexed: boolean;
+/** What a thread has found out; together the threads of a layer know all. */
+export interface Outcome extends Partial<Entered> {
+  readonly diffId?: DiffID;
 }
 
 export class LayerStage {
-  readonly #algorithm: Algorithm;
-  readonly #hash: Hash;
-  readonly #sink: LayerSink;
-  readonly #index: IndexWriter | undefined;
-  readonly #reader: TarReader;
+  readonly #bytes: TarStage | undefined;
+  readonly #entries: EntryStage;
 
-  /** Imports the sink's module and opens it on this thread. */
-  static async open(target: LayerTarget): Promise<LayerStage> {
-    const { openSink } = (await import(target.sink.module)) as { readonly openSink: OpenSink };
-    return new LayerStage(target, openSink);
-  }
-
-  private constructor(target: LayerTarget, openSink: OpenSink) {
-    this.#algorithm = target.algorithm;
-    this.#hash = openHash(target.algorithm);
-    // Opened first: a sink may change the thread's root, and the index lies outside.
-    this.#index = target.indexPath === undefined ? undefined : new IndexWriter(target.indexPath);
+  static async open({ bytes, entries }: LayerTarget): Promise<LayerStage> {
+    const tar = bytes && new TarStage(bytes);
     try {
-      this.#sink = openSink(target.sink.options);
+      return new LayerStage(tar, await EntryStage.open(entries));
     } catch (error) {
-      this.#index?.close();
+      tar?.close();
       throw error;
     }
-    this.#reader = new TarReader(this.#index ? new Tee(this.#sink, this.#index) : this.#sink, target.limits);
+  }
+
+  private constructor(bytes: TarStage | undefined, entries: EntryStage) {
+    this.#bytes = bytes;
+    this.#entries = entries;
   }
 
   /** Bytes of the tar so far. */
   get size(): number {
-    return this.#reader.size;
+    return this.#entries.size;
   }
 
   write(tar: Uint8Array): void {
-    this.#hash.update(tar);
-    this.#reader.write(tar);
+    this.#bytes?.write(tar);
+    this.#entries.write(tar);
   }
 
-  finish(): Outcome {
-    this.#reader.end();
-    const indexed = this.#index !== undefined;
-    this.#index?.finish();
-    const result = this.#sink.finish();
-    const diffId = asDiffID(`${this.#algorithm}:${this.#hash.digest().toString('hex')}`);
-    return { diffId, tarSize: this.size, result, indexed };
+  finish(): Outcome & Entered {
+    return { ...this.#entries.finish(), ...(this.#bytes && { diffId: this.#bytes.diffId() }) };
   }
 
   /** Frees what is open, whatever happened. */
   close(): void {
     try {
-      this.#sink.close();
-    } catch (error) {
-      throw asTslayerError(error, 'cannot close the layer');
+      this.#entries.close();
     } finally {
-      this.#index?.close();
+      this.#bytes?.close();
     }
   }
 }

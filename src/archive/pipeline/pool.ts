@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { TslayerError } from '../../errors.ts';
 import { moduleUrl } from '../../sys/module-url.ts';
-import type { Answer, Job } from './job.ts';
+import type { Answer, Job, Numbered } from './job.ts';
 
 /** Small young generations: a worker makes little garbage, and none that lives. */
 const LIMITS = { maxYoungGenerationSizeMb: 8 };
@@ -17,7 +17,8 @@ function compileCache(): string | undefined {
 
 export class Thread {
   readonly #worker: Worker;
-  #settle: PromiseWithResolvers<Answer> | undefined;
+  readonly #running: Map<number, PromiseWithResolvers<Answer>> = new Map();
+  #jobs = 0;
   /** Set when the thread is gone. */
   dead: Error | undefined;
 
@@ -29,22 +30,25 @@ export class Thread {
       workerData: { compileCache: compileCache() },
     });
     this.#worker.unref();
-    this.#worker.on('message', (answer: Answer) => {
-      this.#worker.unref();
-      this.#settle?.resolve(answer);
+    this.#worker.on('message', ({ id, value }: Numbered<Answer>) => {
+      this.#running.get(id)?.resolve(value);
+      this.#running.delete(id);
+      if (this.#running.size === 0) this.#worker.unref();
     });
     this.#worker.on('error', (error) => this.#die(error));
     this.#worker.on('exit', (code) => this.#die(new Error(`the worker ended with ${code}`)));
   }
 
-  /** One job at a time. Rejects only when the thread itself breaks. */
+  /** One job at a time, except for those that share a thread. Rejects only when the thread itself breaks. */
   run(job: Job): Promise<Answer> {
-    this.#settle = Promise.withResolvers<Answer>();
-    if (this.dead) this.#settle.reject(this.dead);
+    if (this.dead) return Promise.reject(this.dead);
+    const id = this.#jobs++;
+    const settle = Promise.withResolvers<Answer>();
+    this.#running.set(id, settle);
     // While it works, the process waits for it.
     this.#worker.ref();
-    this.#worker.postMessage(job);
-    return this.#settle.promise;
+    this.#worker.postMessage({ id, value: job } satisfies Numbered<Job>);
+    return settle.promise;
   }
 
   async stop(): Promise<void> {
@@ -53,13 +57,15 @@ export class Thread {
 
   #die(error: unknown): void {
     this.dead ??= new TslayerError('FAILED', 'a worker thread broke', { cause: error });
-    this.#settle?.reject(this.dead);
+    for (const { reject } of this.#running.values()) reject(this.dead);
+    this.#running.clear();
   }
 }
 
 export class ThreadPool implements AsyncDisposable {
   readonly #limit: number;
   readonly #free: Thread[] = [];
+  #shared: Thread | undefined;
   readonly #waiting: { readonly most: number; readonly resolve: (threads: Thread[]) => void }[] = [];
   #busy = 0;
 
@@ -69,7 +75,20 @@ export class ThreadPool implements AsyncDisposable {
 
   /** Starts threads before there is work for them, so that their start costs no time then. */
   warm(count: number): void {
-    while (this.#free.length + this.#busy < Math.min(count, this.#limit)) this.#free.push(new Thread());
+    const there = () => this.#free.length + this.#busy + (this.#shared ? 1 : 0);
+    while (there() < Math.min(count, this.#limit)) this.#free.push(new Thread());
+  }
+
+  /** Whether there may be a thread for all, and others beside it. */
+  get canShare(): boolean {
+    return this.#limit > 1;
+  }
+
+  /** The thread for jobs of several layers at a time, none of which blocks it. */
+  shared(): Thread {
+    if (this.#shared?.dead) this.#shared = undefined;
+    this.#shared ??= this.#free.pop() ?? new Thread();
+    return this.#shared;
   }
 
   /** Waits for its turn and a free thread; then it gets as many as are free, at most `most`. */
@@ -88,8 +107,8 @@ export class ThreadPool implements AsyncDisposable {
 
   #serve(): void {
     for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      const count = Math.min(next.most, this.#limit - this.#busy);
-      if (count === 0) return;
+      const count = Math.min(next.most, this.#limit - this.#busy - (this.#shared ? 1 : 0));
+      if (count <= 0) return;
       this.#waiting.shift();
       this.#busy += count;
       next.resolve(Array.from({ length: count }, () => this.#free.pop() ?? new Thread()));
@@ -97,6 +116,8 @@ export class ThreadPool implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all(this.#free.splice(0).map((thread) => thread.stop()));
+    const idle = [...this.#free.splice(0), ...(this.#shared ? [this.#shared] : [])];
+    this.#shared = undefined;
+    await Promise.all(idle.map((thread) => thread.stop()));
   }
 }

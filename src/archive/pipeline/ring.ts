@@ -2,7 +2,8 @@
  * A ring of buffers in shared memory between one producer and one consumer on two threads. Bytes are written where
  * they will be read; whoever is ahead waits, so that memory is bounded from end to end.
  *
- * Workers wait in Atomics.wait; the main thread, which must not, in Atomics.waitAsync. Each side has a bell that the
+ * A thread that has nothing else to do waits in Atomics.wait; the main thread, and one that serves several rings, in
+ * Atomics.waitAsync. Each side has a bell that the
  * other one rings after every change: it is looked at before the state and waited for behind it, so that no ring is
  * missed.
  */
@@ -106,15 +107,27 @@ export class Ring {
   take(): Uint8Array | undefined {
     for (;;) {
       const bell = Atomics.load(this.#control, CONSUMER_BELL);
-      const state = Atomics.load(this.#control, STATE);
-      if (state === CANCELLED) throw new Cancelled();
-      if (!this.idle) {
-        const index = this.#indexOf(Atomics.load(this.#control, CONSUMED));
-        return this.#slots[index]!.subarray(0, this.#control[LENGTHS + index]);
-      }
-      if (state === ENDED) return undefined;
+      const chunk = this.#tryTake();
+      if (chunk !== 'later') return chunk;
       Atomics.wait(this.#control, CONSUMER_BELL, bell);
     }
+  }
+
+  async takeAsync(): Promise<Uint8Array | undefined> {
+    for (;;) {
+      const bell = Atomics.load(this.#control, CONSUMER_BELL);
+      const chunk = this.#tryTake();
+      if (chunk !== 'later') return chunk;
+      await Atomics.waitAsync(this.#control, CONSUMER_BELL, bell).value;
+    }
+  }
+
+  #tryTake(): Uint8Array | 'later' | undefined {
+    const state = Atomics.load(this.#control, STATE);
+    if (state === CANCELLED) throw new Cancelled();
+    if (this.idle) return state === ENDED ? undefined : 'later';
+    const index = this.#indexOf(Atomics.load(this.#control, CONSUMED));
+    return this.#slots[index]!.subarray(0, this.#control[LENGTHS + index]);
   }
 
   /** Gives the buffer taken last back. */

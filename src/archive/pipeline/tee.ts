@@ -36,8 +36,8 @@ export class Tee implements LayerSink {
     this.#sink.data?.(chunk);
   }
 
-  finish(): SinkResult {
-    return this.#sink.finish();
+  finish(tarSize: number): SinkResult {
+    return this.#sink.finish(tarSize);
   }
 
   close(): void {

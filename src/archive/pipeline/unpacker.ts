@@ -1,9 +1,16 @@
 /**
  * Unpacks layers: bytes of a blob in, a driver's layer out, everything checked on the way. Chooses the threads:
  *
- *   small         main thread:   source → inflate → sha256, tar, sink     (a worker's start would cost more)
- *   several       a worker each: source ⇒ inflate → sha256, tar, sink     (⇒ is a ring in shared memory)
- *   a large one   two workers:   source ⇒ inflate ⇒ sha256, tar, sink
+ *   small         main thread:   source → inflate → sha256, entries, sink   (a worker's start would cost more)
+ *   several       a worker each: source ⇒ inflate → sha256, entries, sink   (⇒ is a ring in shared memory)
+ *   a large one   two workers:   source ⇒ inflate ⇒ sha256, entries, sink
+ *
+ * and, where the driver keeps tars, so that there is no file to make for an entry:
+ *
+ *   several       a worker each: source ⇒ inflate → sha256, tar file ⇒  one worker for all: entries, sink
+ *   a large one   the same:      source ⇒ inflate ⇒                     sha256, tar file, entries, sink
+ *
+ * What is done for entries is all of this program's code that is hot: V8 compiles it for one thread instead of three.
  *
  * A layer is a large one when it alone is more than a core's share of what there is to do: on one thread it would go
  * on when the other cores are done. The main thread only moves compressed bytes, which it hashes and stores
@@ -76,14 +83,10 @@ export class Unpacker implements AsyncDisposable {
    */
   async unpack(request: UnpackRequest): Promise<Unpacked> {
     throwIfAborted(request.signal);
-    const target = {
-      sink: request.sink,
-      limits: request.limits ?? DEFAULT_LIMITS,
-      algorithm: request.algorithm ?? 'sha256',
-      indexPath: request.indexPath,
-    };
-    const here = request.size <= this.#inlineLimit && !request.sink.ownThread;
-    return here ? this.#unpackHere(request, target) : this.#unpackThere(request, target);
+    const { sink, indexPath, limits = DEFAULT_LIMITS, algorithm = 'sha256' } = request;
+    const target = { bytes: { algorithm, place: sink.tar }, entries: { sink, limits, indexPath } };
+    const here = request.size <= this.#inlineLimit && !sink.ownThread;
+    return allOf(await (here ? this.#unpackHere(request, target) : this.#unpackThere(request, target)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -105,7 +108,7 @@ export class Unpacker implements AsyncDisposable {
       throwIfAborted(request.signal);
       await inflater.end();
       const outcome = stage.finish();
-      request.onBytes?.(outcome.tarSize);
+      request.onBytes?.(stage.size);
       return outcome;
     } finally {
       inflater.close();
@@ -118,18 +121,22 @@ export class Unpacker implements AsyncDisposable {
   async #unpackThere(request: UnpackRequest, target: LayerTarget): Promise<Outcome> {
     takeOut(this.#expected, request.size);
     this.#running.push(request.size);
-    const threads = await this.#pool.acquire(this.#isLarge(request.size) ? 2 : 1);
+    const isLarge = this.#isLarge(request.size);
+    const shares = request.sink.tar !== undefined && this.#pool.canShare;
+    const shared = shares ? [this.#pool.shared()] : [];
+    const threads = await this.#pool.acquire(isLarge && !shares ? 2 : 1);
     try {
       throwIfAborted(request.signal);
       const input = Ring.create(INPUT.slots, INPUT.size);
       const progress = new SharedArrayBuffer(8);
-      const { answers, stopped } = this.#start(threads, input, target, progress);
+      const shape = { crew: [...threads, ...shared], shares, early: shares && !isLarge };
+      const { answers, stopped } = this.#start(shape, input, target, progress);
       const counter = new BigInt64Array(progress);
       const onBytes = () => request.onBytes?.(Number(Atomics.load(counter, 0)));
       using _watch = onAbort(request.signal, () => stopped.resolve());
       const feeding = feed(request.source, input, stopped.promise, onBytes);
       const outcome = await settle(feeding, answers, request.signal);
-      request.onBytes?.(outcome.tarSize);
+      request.onBytes?.(Number(Atomics.load(counter, 0)));
       return outcome;
     } finally {
       takeOut(this.#running, request.size);
@@ -138,8 +145,8 @@ export class Unpacker implements AsyncDisposable {
   }
 
   /** `stopped` settles when no one reads the input any more; resolving it from outside stops all threads. */
-  #start(threads: readonly Thread[], input: Ring, target: LayerTarget, progress: SharedArrayBuffer) {
-    const [first, second] = threads as [Thread, Thread?];
+  #start({ crew, shares, early }: Shape, input: Ring, target: LayerTarget, progress: SharedArrayBuffer) {
+    const [first, second] = crew as [Thread, Thread?];
     const engine = this.#engine;
     const rings = [input];
     const answers: Promise<Answer>[] = [];
@@ -148,8 +155,11 @@ export class Unpacker implements AsyncDisposable {
     } else {
       const middle = Ring.create(OUTPUT.slots, OUTPUT.size);
       rings.push(middle);
-      answers.push(first.run({ role: 'inflate', input: input.handle, output: middle.handle, engine }));
-      answers.push(second.run({ role: 'sink', input: middle.handle, target, progress }));
+      const bytes = early ? target.bytes : undefined;
+      const rest = early ? { ...target, bytes: undefined } : target;
+      const role = shares ? 'shared-sink' : 'sink';
+      answers.push(first.run({ role: 'inflate', input: input.handle, output: middle.handle, engine, bytes }));
+      answers.push(second.run({ role, input: middle.handle, target: rest, progress }));
     }
     const stopped = Promise.withResolvers<void>();
     for (const answer of answers) {
@@ -164,6 +174,23 @@ export class Unpacker implements AsyncDisposable {
     });
     return { answers, stopped };
   }
+}
+
+/** Who works on a layer. */
+interface Shape {
+  /** One thread for all of it, or one that inflates and one that does the rest. */
+  readonly crew: readonly Thread[];
+  /** Whether the second thread works for other layers, too. */
+  readonly shares: boolean;
+  /** Whether the first one hashes and keeps the tar. */
+  readonly early: boolean;
+}
+
+function allOf({ diffId, tarSize, result, indexed }: Outcome): Unpacked {
+  if (diffId === undefined || tarSize === undefined || result === undefined || indexed === undefined) {
+    throw new Error('no thread finished the layer');
+  }
+  return { diffId, tarSize, result, indexed };
 }
 
 function takeOut(sizes: number[], size: number): void {
@@ -225,15 +252,15 @@ function interruptible<T>(call: () => Promise<T>, stopped: Promise<void>): () =>
 async function settle(feeding: Promise<void>, answers: Promise<Answer>[], signal?: AbortSignal): Promise<Outcome> {
   const settled = await Promise.allSettled([feeding, ...answers]);
   if (signal?.aborted) throw abortError(signal);
-  let outcome: Outcome | undefined;
+  let outcome: Outcome = {};
   let cancelled: Error | undefined;
   for (const step of settled) {
     if (step.status === 'rejected') throw step.reason;
     if (step.value === undefined) continue;
-    if (step.value.ok) outcome = step.value.outcome ?? outcome;
+    if (step.value.ok) outcome = { ...outcome, ...step.value.outcome };
     else if (step.value.error.cancelled) cancelled = unpackError(step.value.error);
     else throw unpackError(step.value.error);
   }
-  if (outcome === undefined || cancelled !== undefined) throw cancelled ?? new Error('no thread finished the layer');
+  if (cancelled !== undefined) throw cancelled;
   return outcome;
 }

@@ -1,18 +1,25 @@
-/** What a worker thread of the unpacker does: one job at a time, from its first byte to its last, without returning. */
+/**
+ * What a worker thread of the unpacker does: one job at a time, from its first byte to its last, without returning; or
+ * sinks of several layers, each as far as there are bytes for it.
+ */
 import { flushCompileCache } from 'node:module';
 import { parentPort } from 'node:worker_threads';
 import { DetectingInflater } from '../inflate/detecting.ts';
 import type { Outlet } from '../inflate/inflater.ts';
-import { type Answer, type Job, packError } from './job.ts';
+import { type Answer, type Job, type Numbered, packError } from './job.ts';
 import { LayerStage, type Outcome } from './layer-stage.ts';
 import { Ring } from './ring.ts';
+import { TarStage } from './tar-stage.ts';
 
 /** What a thread that does both halves inflates into, before it reads it. */
 const ROOM = 256 * 1024;
 
-parentPort?.on('message', (job: Job) => {
-  run(job).then((answer) => {
-    parentPort?.postMessage(answer);
+/** Chunks that a layer on a shared thread may take before the others have their turn. */
+const TURN = 4;
+
+parentPort?.on('message', ({ id, value }: Numbered<Job>) => {
+  run(value).then((answer) => {
+    parentPort?.postMessage({ id, value: answer } satisfies Numbered<Answer>);
     // A thread is terminated, and so does not come to keep what it compiled.
     flushCompileCache();
   });
@@ -28,36 +35,57 @@ async function run(job: Job): Promise<Answer> {
   }
 }
 
-function perform(job: Job, input: Ring): Promise<Outcome | undefined> {
+function perform(job: Job, input: Ring): Promise<Outcome> {
   if (job.role === 'inflate') return inflateOnly(job, input);
-  return job.role === 'sink' ? sinkOnly(job, input) : whole(job, input);
+  if (job.role === 'whole') return whole(job, input);
+  return sinkOnly(job, input);
 }
 
-async function inflateOnly(job: Job & { role: 'inflate' }, input: Ring): Promise<undefined> {
+async function inflateOnly(job: Job & { role: 'inflate' }, input: Ring): Promise<Outcome> {
   const output = new Ring(job.output);
-  const outlet = { room: () => output.room(), flush: (length: number) => output.publish(length) };
+  let stage: TarStage | undefined;
+  const outlet = {
+    room: () => output.room(),
+    flush(length: number) {
+      stage?.write(output.room().subarray(0, length));
+      output.publish(length);
+    },
+  };
   try {
+    stage = job.bytes && new TarStage(job.bytes);
     await inflate(job, input, outlet);
+    // What the sink adds comes behind all of the tar.
     output.end();
+    return stage ? { diffId: stage.diffId() } : {};
   } catch (error) {
     output.cancel();
     throw error;
+  } finally {
+    stage?.close();
   }
 }
 
-async function sinkOnly(job: Job & { role: 'sink' }, input: Ring): Promise<Outcome> {
+async function sinkOnly(job: Job & { role: 'sink' | 'shared-sink' }, input: Ring): Promise<Outcome> {
+  const shares = job.role === 'shared-sink';
   const stage = await LayerStage.open(job.target);
   const report = reporter(stage, job.progress);
   try {
-    for (let chunk = input.take(); chunk !== undefined; chunk = input.take()) {
+    for (let turn = 1; ; turn++) {
+      const chunk = shares ? await input.takeAsync() : input.take();
+      if (chunk === undefined) return stage.finish();
       stage.write(chunk);
       input.release();
       report();
+      if (shares && turn % TURN === 0) await nextTurn();
     }
-    return stage.finish();
   } finally {
     stage.close();
   }
+}
+
+/** Lets whatever waits for this thread go first. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 async function whole(job: Job & { role: 'whole' }, input: Ring): Promise<Outcome> {

@@ -3,7 +3,6 @@ import type { LayerSink } from '../../archive/sink.ts';
 
 export function openSink(_options: unknown): LayerSink {
   return {
-    raw() {},
     whiteout() {},
     opaque() {},
     entry() {},

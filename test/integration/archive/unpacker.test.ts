@@ -1,16 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { gzipSync, zstdCompressSync } from 'node:zlib';
 import { readLayerIndex } from '../../../src/archive/layer-index/reader.ts';
 import type { Unpacked, UnpackRequest } from '../../../src/archive/pipeline/request.ts';
 import { Unpacker, type UnpackerOptions } from '../../../src/archive/pipeline/unpacker.ts';
+import type { TarPlace } from '../../../src/archive/sink.ts';
 import type { ErrorCode } from '../../../src/errors.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
-import { scriptedSink } from '../../support/sinks/scripted-sink.ts';
+import { type ScriptedOptions, scriptedSink } from '../../support/sinks/scripted-sink.ts';
 import { tarBytes } from '../../support/tar-bytes.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
@@ -28,21 +29,40 @@ async function* inSteps(bytes: Uint8Array, step: number = 50_000): AsyncGenerato
   for (let at = 0; at < bytes.length; at += step) yield bytes.subarray(at, at + step);
 }
 
-/** The three ways that a layer may take. */
-const WAYS: Readonly<Record<string, UnpackerOptions>> = {
+interface Way extends UnpackerOptions {
+  /** The driver keeps the tar, in a file behind four bytes of its own. */
+  readonly keepsTar?: boolean;
+}
+
+/** The ways that a layer may take. */
+const WAYS: Readonly<Record<string, Way>> = {
   'on the main thread': {},
+  'on the main thread, which keeps the tar': { keepsTar: true },
   'in one worker': { inlineLimit: 0, threads: 1 },
   'split over two workers': { inlineLimit: 0, splitLimit: 0, threads: 2 },
+  'in one worker, its entries on a shared one': { inlineLimit: 0, threads: 2, keepsTar: true },
+  'split over one worker and a shared one': { inlineLimit: 0, splitLimit: 0, threads: 2, keepsTar: true },
 };
 
-const request = (bytes: Uint8Array, more: Partial<UnpackRequest> = {}): UnpackRequest => ({
+const kept = join(temp.path, 'kept');
+
+/** For one layer at a time. */
+function tarPlace(): TarPlace {
+  writeFileSync(kept, 'head');
+  return { path: kept, at: 4, writeBack: true };
+}
+
+const plainRequest = (bytes: Uint8Array, more: Partial<UnpackRequest> = {}): UnpackRequest => ({
   source: inSteps(bytes),
   size: bytes.length,
   sink: scriptedSink(),
   ...more,
 });
 
-for (const [way, options] of Object.entries(WAYS)) {
+for (const [way, { keepsTar = false, ...options }] of Object.entries(WAYS)) {
+  const scripted = (script: ScriptedOptions = {}) => scriptedSink(script, false, keepsTar ? tarPlace() : undefined);
+  const request = (bytes: Uint8Array, more: Partial<UnpackRequest> = {}) =>
+    plainRequest(bytes, { sink: scripted(), ...more });
   describe(`unpacking ${way}`, () => {
     const unpacker = new Unpacker(options);
     after(() => unpacker[Symbol.asyncDispose]());
@@ -61,8 +81,9 @@ for (const [way, options] of Object.entries(WAYS)) {
             assert.equal(unpacked.tarSize, tar.length);
             assert.equal(unpacked.result.bytes, content.length + 1);
             assert.equal(unpacked.result.inodes, 2);
+            if (keepsTar) assert.deepEqual(readFileSync(kept), Buffer.concat([Buffer.from('head'), tar]));
             const where = unpacked.result.warnings[0]!;
-            assert.match(where, way === 'on the main thread' ? /^main$/ : /^worker/);
+            assert.match(where, way.startsWith('on the main thread') ? /^main$/ : /^worker/);
           }
         }
       });
@@ -121,14 +142,14 @@ for (const [way, options] of Object.entries(WAYS)) {
         ['entry', 'NO_SPACE'],
         ['finish', 'UNSUPPORTED'],
       ] as const) {
-        await rejects(code, blobs.gzip, { sink: scriptedSink({ fail, log }) });
+        await rejects(code, blobs.gzip, { sink: scripted({ fail, log }) });
       }
       assert.equal(readFileSync(log, 'utf8'), 'closed\nclosed\n');
-      await assert.rejects(unpack(blobs.gzip, { sink: scriptedSink({ fail: 'open' }) }), {
+      await assert.rejects(unpack(blobs.gzip, { sink: scripted({ fail: 'open' }) }), {
         code: 'IN_USE',
         hint: 'come back later',
       });
-      await assert.rejects(unpack(blobs.gzip, { sink: scriptedSink({ fail: 'errno' }) }), {
+      await assert.rejects(unpack(blobs.gzip, { sink: scripted({ fail: 'errno' }) }), {
         message: 'it broke',
         code: 'EIO',
       });
@@ -140,7 +161,7 @@ for (const [way, options] of Object.entries(WAYS)) {
         throw new Error('the line went dead');
       }
       const log = join(temp.path, `dead ${way}`);
-      await assert.rejects(unpack(blobs.gzip, { source: broken(), sink: scriptedSink({ log }) }), /the line went dead/);
+      await assert.rejects(unpack(blobs.gzip, { source: broken(), sink: scripted({ log }) }), /the line went dead/);
       assert.equal(readFileSync(log, 'utf8'), 'closed\n');
     });
 
@@ -151,17 +172,24 @@ for (const [way, options] of Object.entries(WAYS)) {
         yield blobs.gzip.subarray(0, 60_000);
         stop.abort();
         // The main thread's way has nothing but the source to wait for: that one has to see the signal itself.
-        if (way === 'on the main thread') return;
+        if (way.startsWith('on the main thread')) return;
         await new Promise((resolve) => setTimeout(resolve, 60_000).unref());
       }
-      const pending = unpack(blobs.gzip, { source: silent(), sink: scriptedSink({ log }), signal: stop.signal });
+      const pending = unpack(blobs.gzip, { source: silent(), sink: scripted({ log }), signal: stop.signal });
       await assert.rejects(pending, { code: 'ABORTED' });
       assert.equal(readFileSync(log, 'utf8'), 'closed\n');
       await rejects('ABORTED', blobs.gzip, { signal: AbortSignal.abort() });
     });
 
+    if (keepsTar) {
+      test('a full disk under the tar is told as such', async () => {
+        const place = { path: '/dev/full', at: 0, writeBack: false };
+        await rejects('NO_SPACE', blobs.gzip, { sink: scriptedSink({}, false, place) });
+      });
+    }
+
     test('after every failure the next layer is unpacked', async () => {
-      await rejects('NO_SPACE', blobs.gzip, { sink: scriptedSink({ fail: 'entry' }) });
+      await rejects('NO_SPACE', blobs.gzip, { sink: scripted({ fail: 'entry' }) });
       assert.equal((await unpack(blobs.zstd)).tarSize, tar.length);
     });
   });
@@ -171,9 +199,9 @@ describe('threads', () => {
   test('a worker that dies takes its layer along, not the unpacker', async () => {
     for (const splitLimit of [0, 1e9]) {
       await using unpacker = new Unpacker({ inlineLimit: 0, threads: 2, splitLimit });
-      const dying = request(blobs.gzip, { sink: scriptedSink({ fail: 'exit' }) });
+      const dying = plainRequest(blobs.gzip, { sink: scriptedSink({ fail: 'exit' }) });
       await assert.rejects(unpacker.unpack(dying), { code: 'FAILED', message: 'a worker thread broke' });
-      assert.equal((await unpacker.unpack(request(blobs.gzip))).tarSize, tar.length);
+      assert.equal((await unpacker.unpack(plainRequest(blobs.gzip))).tarSize, tar.length);
     }
   });
 
@@ -181,14 +209,46 @@ describe('threads', () => {
     await using unpacker = new Unpacker({ inlineLimit: 0, threads: 3, splitLimit: 0 });
     unpacker.warm([blobs.gzip.length, blobs.zstd.length]);
     const all = await Promise.all(
-      Array.from({ length: 12 }, (_, i) => unpacker.unpack(request(i % 2 ? blobs.gzip : blobs.zstd))),
+      Array.from({ length: 12 }, (_, i) => unpacker.unpack(plainRequest(i % 2 ? blobs.gzip : blobs.zstd))),
     );
     for (const { diffId } of all) assert.equal(diffId as string, digestOf(tar));
   });
 
+  test('layers that share a thread do not wait for each other, and each keeps its own tar', async () => {
+    await using unpacker = new Unpacker({ inlineLimit: 0, threads: 3, splitLimit: tar.length * 2 });
+    const files = Array.from({ length: 6 }, (_, i) => join(temp.path, `shared ${i}`));
+    const stuck = Promise.withResolvers<void>();
+    async function* silent(): AsyncGenerator<Uint8Array> {
+      yield blobs.gzip.subarray(0, 60_000);
+      await stuck.promise;
+      yield blobs.gzip.subarray(60_000);
+    }
+    const [first, ...others] = files.map((path, i) => {
+      writeFileSync(path, '');
+      const sink = scriptedSink({}, false, { path, at: 0, writeBack: false });
+      return unpacker.unpack(plainRequest(blobs.gzip, { sink, ...(i === 0 && { source: silent() }) }));
+    });
+    const threads = (await Promise.all(others)).map(({ result }) => result.warnings[0]);
+    assert.equal(new Set(threads).size, 1);
+    stuck.resolve();
+    await first;
+    for (const path of files) assert.deepEqual(readFileSync(path), tar);
+  });
+
+  test('a shared thread that dies is replaced', async () => {
+    await using unpacker = new Unpacker({ inlineLimit: 0, threads: 2 });
+    const path = join(temp.path, 'dying');
+    writeFileSync(path, '');
+    const place = { path, at: 0, writeBack: false };
+    const dying = plainRequest(blobs.gzip, { sink: scriptedSink({ fail: 'exit' }, false, place) });
+    await assert.rejects(unpacker.unpack(dying), { code: 'FAILED', message: 'a worker thread broke' });
+    const next = plainRequest(blobs.gzip, { sink: scriptedSink({}, false, place) });
+    assert.equal((await unpacker.unpack(next)).tarSize, tar.length);
+  });
+
   test('a sink that needs a thread of its own is never opened on the main thread', async () => {
     await using unpacker = new Unpacker({ threads: 1 });
-    const { result } = await unpacker.unpack(request(blobs.gzip, { sink: scriptedSink({}, true) }));
+    const { result } = await unpacker.unpack(plainRequest(blobs.gzip, { sink: scriptedSink({}, true) }));
     assert.match(result.warnings[0]!, /^worker/);
   });
 
@@ -209,7 +269,7 @@ describe('threads', () => {
     const onBytes = (bytes: number) => {
       done = bytes;
     };
-    await unpacker.unpack(request(blob, { source: counted(), sink: scriptedSink({ slow: 5 }), onBytes }));
+    await unpacker.unpack(plainRequest(blob, { source: counted(), sink: scriptedSink({ slow: 5 }), onBytes }));
     assert.ok(read === blob.length && most < 4_000_000, `${most} bytes ahead`);
   });
 

@@ -16,7 +16,7 @@ import {
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { driver as erofs } from '../../../drivers/erofs/index.ts';
-import { ErofsSink } from '../../../drivers/erofs/sink.ts';
+import { TarFile } from '../../../src/archive/tar-file.ts';
 import { digestOf } from '../../../src/oci/digest.ts';
 import { buildImage, mountImage } from '../../support/erofs-image.ts';
 import { ErofsStack } from '../../support/erofs-stack.ts';
@@ -47,9 +47,9 @@ describe('an unfinished EROFS layer', () => {
     using dir = tempDir('erofs-crash');
     const driver = await erofs.open(dir.path);
     const application = await driver.apply('l1', [], { durable: true });
-    const sink = new ErofsSink(application.sink.options as ConstructorParameters<typeof ErofsSink>[0]);
-    sink.raw(tar);
-    sink.close();
+    const file = new TarFile(application.sink.tar!);
+    file.write(tar);
+    file.close();
     await assert.rejects(application.commit({ bytes: 0, inodes: 1, warnings: [] }), { code: 'MALFORMED' });
     await application.abort();
     assert.deepEqual(readdirSync(dir.path), ['.empty']);
@@ -61,8 +61,8 @@ describe('an unfinished EROFS layer', () => {
     const script = [
       `const { driver } = await import(${JSON.stringify(new URL('../../../drivers/erofs/index.ts', import.meta.url).href)});`,
       `const application = await (await driver.open(${JSON.stringify(dir.path)})).apply('l1', [], { durable: true });`,
-      `const { openSink } = await import(application.sink.module);`,
-      `openSink(application.sink.options).raw(new Uint8Array(100_000));`,
+      `const { TarFile } = await import(${JSON.stringify(new URL('../../../src/archive/tar-file.ts', import.meta.url).href)});`,
+      `new TarFile(application.sink.tar).write(new Uint8Array(100_000));`,
       `process.stdout.write('writing'); setInterval(() => undefined, 1000);`,
     ].join('\n');
     const child = spawn(process.execPath, ['--input-type=module', '-e', script], {

@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs';
 import { isMainThread, threadId } from 'node:worker_threads';
 import type { TarEntry } from '../../../src/archive/entry.ts';
-import type { LayerSink, SinkPlan } from '../../../src/archive/sink.ts';
+import type { LayerSink, SinkPlan, TarPlace } from '../../../src/archive/sink.ts';
 import { TslayerError } from '../../../src/errors.ts';
 
 export interface ScriptedOptions {
@@ -13,8 +13,8 @@ export interface ScriptedOptions {
   readonly slow?: number;
 }
 
-export function scriptedSink(options: ScriptedOptions = {}, ownThread: boolean = false): SinkPlan {
-  return { module: import.meta.url, options, ownThread };
+export function scriptedSink(options: ScriptedOptions = {}, ownThread: boolean = false, tar?: TarPlace): SinkPlan {
+  return { module: import.meta.url, options, ownThread, tar };
 }
 
 export function openSink(options: unknown): LayerSink {

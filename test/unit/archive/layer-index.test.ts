@@ -165,20 +165,25 @@ describe('a file that is not a whole index', () => {
     assert.equal(existsSync(path), false);
   });
 
-  test('is refused wherever it was cut, and whatever byte was changed', () => {
-    const bytes = readFileSync(write([{ entry: entryOf('f', 'a', '0') }, { entry: entryOf('l', 'b', 'c') }]));
-    const path = newPath();
-    for (let length = 0; length < bytes.length; length++) {
-      writeFileSync(path, bytes.subarray(0, length));
-      assert.throws(() => [...readLayerIndex(path)], { name: 'TslayerError', code: 'MALFORMED' }, `${length} bytes`);
-    }
-    for (let at = 0; at < bytes.length; at++) {
-      const changed = Buffer.from(bytes);
-      changed[at]! ^= 0x15;
-      writeFileSync(path, changed);
-      assert.throws(() => [...readLayerIndex(path)], { name: 'TslayerError', code: 'MALFORMED' }, `byte ${at}`);
-    }
-  });
+  for (const [kind, names] of [
+    ['stored', ['a', 'b']],
+    ['packed', Array.from({ length: 100 }, (_, i) => `a/long/name/of/a/file/${i}`)],
+  ] as const)
+    test(`is refused wherever it was cut, and whatever byte was changed: ${kind}`, () => {
+      const bytes = readFileSync(write(names.map((name) => ({ entry: entryOf('f', name, '0') }))));
+      assert.equal(bytes.readUInt32LE(8) >= 2 ** 31, kind === 'stored');
+      const path = newPath();
+      for (let length = 0; length < bytes.length; length++) {
+        writeFileSync(path, bytes.subarray(0, length));
+        assert.throws(() => [...readLayerIndex(path)], { name: 'TslayerError', code: 'MALFORMED' }, `${length} bytes`);
+      }
+      for (let at = 0; at < bytes.length; at++) {
+        const changed = Buffer.from(bytes);
+        changed[at]! ^= 0x15;
+        writeFileSync(path, changed);
+        assert.throws(() => [...readLayerIndex(path)], { name: 'TslayerError', code: 'MALFORMED' }, `byte ${at}`);
+      }
+    });
 
   test('is told apart from one that is not there', () => {
     assert.throws(() => [...readLayerIndex(newPath())], { code: 'NOT_FOUND' });
