@@ -14,6 +14,7 @@ import type { OpenStore } from '../../src/images/store.ts';
 import { findKillPoints, type KillPoint, killAt } from './kill-points.ts';
 import { chosen } from './kill-rig.ts';
 import { cannotLoop, type LoopFs, loopCopy, loopFs } from './loop-fs.ts';
+import { losePower } from './lost-containers.ts';
 import { kernel, program, requires } from './requires.ts';
 import { type Step, startStoreChild } from './run-store-child.ts';
 import { checkStore } from './store-check.ts';
@@ -55,7 +56,7 @@ export function powerScenes(name: string, scenes: readonly PowerScene[]): void {
         assert.ok(points.length > 10, `only ${points.length} points`);
         await onCopy(prepared, async (fs) => {
           await besideAnother(at(fs), () => startStoreChild(task(fs)).result);
-          fs.losePower();
+          await losePower(fs, at(fs).root);
           await using store = await openTestStore(at(fs));
           await isSound(store, ['mount']);
           await scene.reported(store);
@@ -90,7 +91,7 @@ export function powerWhileRunning(name: string, scenes: readonly RunningScene[])
         const child = startStoreChild({ store, steps: [step()] });
         try {
           while (!until(store.root)) await Promise.race([delay(20), child.result.then(() => assert.fail('it ended'))]);
-          fs.losePower();
+          await losePower(fs, store.root);
         } finally {
           child.process.kill('SIGKILL');
           await child.result.catch(() => undefined);
@@ -126,7 +127,7 @@ async function loses(disk: LoopFs, scene: PowerScene, point: KillPoint, at: Stor
   try {
     await onCopy(disk, async (fs) => {
       await killAt({ store: at(fs), steps: scene.steps() }, point);
-      fs.losePower();
+      await losePower(fs, at(fs).root);
       await goesOn(scene, at(fs));
       await using store = await openTestStore(at(fs));
       assert.equal((await fsck(store, { repair: true })).clean, true);
