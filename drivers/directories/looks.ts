@@ -97,8 +97,9 @@ export function looksName(purpose: string, stack: Stack): string {
 export function makeLooks(directories: Directories, name: string, stack: Stack, fill: (path: string) => void): void {
   const temporary = mkdtempSync(join(directories.path, '.new-looks-'));
   try {
-    writeFileSync(join(temporary, STACK), stack.join(' '));
     fill(temporary);
+    // Synced, and what was made before it with it: looks that do not tell their stack would stay for ever.
+    writeFileSync(join(temporary, STACK), stack.join(' '), { flush: true });
     renameSync(temporary, join(directories.path, name));
   } catch (error) {
     discard(temporary);

@@ -21,24 +21,22 @@ import type {
   LayerToVerify,
   MountRequest,
   Stack,
-  StackCaches,
   StorageDriver,
   Usage,
 } from '../driver.ts';
 import { beginLayer } from './apply.ts';
 import { canReadDirectly } from './direct-io.ts';
 import { LayerFiles, layerIdOf } from './files.ts';
-import { removeLooks } from './implicit/attributes.ts';
-import { MergedImages, removeMergedWith } from './merged/cache.ts';
 import { type MountContext, mountsOf, UPPER, WORK } from './mounts.ts';
 import { probeErofs } from './probe.ts';
 import { copyRoot, openRoot } from './root.ts';
+import { StackImages } from './stack-images.ts';
 import { readStored, verifyImage } from './tar-of-layer.ts';
 
 class ErofsDriver implements StorageDriver {
   readonly name = 'erofs';
   readonly stacking = 'independent';
-  readonly caches: StackCaches;
+  readonly caches: StackImages;
   readonly #layers: LayerFiles;
   readonly #snapshots: Directories;
   readonly #context: MountContext;
@@ -47,7 +45,7 @@ class ErofsDriver implements StorageDriver {
     this.#layers = layers;
     this.#snapshots = snapshots;
     this.#context = { layers, snapshots, merged, directio: directio ? rememberingDirectIo() : () => false };
-    this.caches = new MergedImages(layers);
+    this.caches = new StackImages(layers);
   }
 
   async apply(id: LayerId, _parent: Stack, options: { readonly durable: boolean }): Promise<LayerApplication> {
@@ -93,8 +91,7 @@ class ErofsDriver implements StorageDriver {
 
   async remove(id: LayerId): Promise<void> {
     if (this.#layers.find(id) !== undefined) {
-      removeLooks(this.#layers);
-      removeMergedWith(this.#layers, id);
+      this.caches.removeWith(id);
     }
     // First: that takes the name away before it waits for anything.
     await this.#snapshots.remove(id);

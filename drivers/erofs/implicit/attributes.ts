@@ -1,13 +1,14 @@
 /**
  * A small image for the top of a stack: the directories that its layers imply, with the attributes that layers below
- * give them. Made when the stack is first mounted, kept (stack-files.ts) and removed with any layer, since it is nothing
- * but a cache.
+ * give them. Made when the stack is first mounted, kept (stack-files.ts) and removed with any of its layers, since it is
+ * nothing but a cache. In the place of a tar it has the names of their files, top first, a line each.
  */
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import type { TarEntry } from '../../../src/archive/entry.ts';
 import { MAX_LOWER } from '../../overlay/options.ts';
 import type { LayerFile, LayerFiles } from '../files.ts';
+import { HEAD_SIZE } from '../format/layout.ts';
 import type { ImageReader } from '../read/image-reader.ts';
 import { noteOf } from '../read/note-of.ts';
 import { openImages } from '../read/open-images.ts';
@@ -20,13 +21,19 @@ const NOTHING = new Uint8Array(0);
 export function looksImage(files: LayerFiles, layers: readonly LayerFile[], root: boolean): LayerFile | undefined {
   if (layers.length < 2 || layers.length >= MAX_LOWER || !mayImply(layers, root)) return undefined;
   const paths = layers.map((layer) => layer.path);
-  const path = files.stacks.path('looks', [root, ...paths.map((layer) => basename(layer))]);
+  const names = paths.map((layer) => basename(layer));
+  const path = looksPath(files, names, root);
   if (existsSync(path)) return { path, opaqueRoot: false };
   using images = openImages(paths);
   const wanted = collect(images.readers, root);
   if (wanted.size === 0) return undefined;
-  files.stacks.publish(path, (temporary) => write(temporary, basename(path), wanted));
+  files.stacks.publish(path, (temporary) => write(temporary, basename(path), names, wanted));
   return { path, opaqueRoot: false };
+}
+
+/** @param names of the layers' files, top first */
+export function looksPath(files: LayerFiles, names: readonly string[], root: boolean): string {
+  return files.stacks.path('looks', [root, ...names]);
 }
 
 /** Whether looking closer is worth it: the notes tell, and say no of most images. */
@@ -34,10 +41,6 @@ function mayImply(layers: readonly LayerFile[], root: boolean): boolean {
   const notes = layers.map(({ path }) => noteOf(path));
   if (root && notes[0]?.implicitRoot && notes.some((note) => !note.implicitRoot)) return true;
   return notes.slice(0, -1).some((note) => note.implicitDirectories);
-}
-
-export function removeLooks(files: LayerFiles): void {
-  for (const path of files.stacks.list('looks')) rmSync(path, { force: true });
 }
 
 /** Looks by path (latin1), of directories that do not look so by themselves and of all above them. */
@@ -68,11 +71,13 @@ function* withParents(path: Uint8Array): Generator<Uint8Array, void> {
   if (path.length > 0) yield path;
 }
 
-function write(path: string, name: string, wanted: ReadonlyMap<string, Looks>): void {
+function write(path: string, name: string, layers: readonly string[], wanted: ReadonlyMap<string, Looks>): void {
+  const stack = Buffer.from(layers.join('\n'));
+  writeFileSync(path, Buffer.concat([Buffer.alloc(HEAD_SIZE), stack]));
   const sink = new ErofsSink({ path, name, durable: false });
   try {
     for (const [directory, looks] of wanted) sink.entry(directoryEntry(Buffer.from(directory, 'latin1'), looks));
-    sink.finish(0);
+    sink.finish(stack.length);
   } finally {
     sink.close();
   }

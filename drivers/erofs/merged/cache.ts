@@ -1,18 +1,14 @@
 /**
  * Merged images as they lie in the store: one a stack, made when the stack is first mounted. Each names the layers that
- * it is made of (its device table), so that it goes with any of them, and can be told from those that nobody needs.
+ * it is made of: its device table.
  */
-import { rmSync, statSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename } from 'node:path';
 import { TslayerError } from '../../../src/errors.ts';
 import { hasErrno } from '../../../src/sys/libc.ts';
-import type { LayerId, StackCache, StackCaches } from '../../driver.ts';
-import { type LayerFile, type LayerFiles, layerIdOf } from '../files.ts';
+import type { LayerFile, LayerFiles } from '../files.ts';
 import { decodeDevices } from '../format/devices.ts';
 import { DEVICE_SLOT_SIZE } from '../format/layout.ts';
 import { ImageReader } from '../read/image-reader.ts';
-import { STACKS } from '../stack-files.ts';
-import { verifyMetadata } from '../tar-of-layer.ts';
 import { writeMerged } from './write.ts';
 
 /**
@@ -29,47 +25,8 @@ export function mergedImage(files: LayerFiles, layers: readonly LayerFile[]): st
   return image;
 }
 
-/** Removes the images that a layer is part of, and those that do not tell. */
-export function removeMergedWith(files: LayerFiles, layer: LayerId): void {
-  for (const path of files.stacks.list('merged')) {
-    if (idsOf(path)?.includes(layer) !== false) rmSync(path, { force: true });
-  }
-}
-
-/** For the store's housekeeping. */
-export class MergedImages implements StackCaches {
-  readonly #files: LayerFiles;
-
-  constructor(files: LayerFiles) {
-    this.#files = files;
-  }
-
-  async *list(): AsyncGenerator<StackCache, void> {
-    for (const path of this.#files.stacks.list('merged')) {
-      const stat = statSync(path, { throwIfNoEntry: false });
-      if (stat) yield { name: join(STACKS, basename(path)), stack: idsOf(path) ?? [], bytes: stat.blocks * 512 };
-    }
-  }
-
-  async verify(name: string): Promise<string | undefined> {
-    return verifyMetadata(this.#path(name));
-  }
-
-  async remove(name: string): Promise<void> {
-    rmSync(this.#path(name), { force: true });
-  }
-
-  #path(name: string): string {
-    return join(this.#files.stacks.directory, basename(name));
-  }
-}
-
-function idsOf(path: string): LayerId[] | undefined {
-  return partsOf(path)?.map((name) => layerIdOf(name) ?? name);
-}
-
 /** Names of the layers' files that an image is made of, top first; undefined for what is no whole image. */
-function partsOf(path: string): string[] | undefined {
+export function partsOf(path: string): string[] | undefined {
   try {
     using image = new ImageReader(path);
     const { devices } = image.superblock;

@@ -1,0 +1,103 @@
+/** The small images that give implied directories their looks (erofs): checked, counted, and gone when they must be. */
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { diskUsage } from '../../../src/images/df.ts';
+import { checkStore as fsck } from '../../../src/images/fsck/fsck.ts';
+import { collectGarbage } from '../../../src/images/gc.ts';
+import { mountImage, unmountImage } from '../../../src/images/mount.ts';
+import { removeImages } from '../../../src/images/remove.ts';
+import type { OpenStore } from '../../../src/images/store.ts';
+import { type LayoutRegistry, layoutRegistry } from '../../support/layout-registry.ts';
+import { addImage } from '../../support/memory-images.ts';
+import { kernel, kernelFs, missing, root } from '../../support/requires.ts';
+import { checkEmpty, checkStore } from '../../support/store-check.ts';
+import { type TempDir, tempDir } from '../../support/temp-dir.ts';
+import { openTestStore, pullFrom } from '../../support/test-store.ts';
+
+const skip = missing(root, kernelFs('erofs'), kernelFs('overlay'), kernel(6, 12));
+
+describe('a store with directories that layers imply', { skip }, () => {
+  let directory: TempDir;
+  let registry: LayoutRegistry;
+  let store: OpenStore;
+  /** The second one lies on all layers of the first. */
+  let names: readonly [string, string];
+
+  beforeEach(async () => {
+    directory = tempDir('implied');
+    registry = await layoutRegistry();
+    // `etc` is named by the lowest layer alone.
+    const layers = [{ 'etc/': '', 'etc/motd': 'hello' }, { 'etc/one': '1' }, { 'etc/two': '2' }];
+    const one = await addImage(registry.content, layers.slice(0, 2));
+    const two = await addImage(registry.content, layers);
+    registry.publish({ 'app:1': one.root, 'app:2': two.root });
+    names = [`${registry.host}/app:1`, `${registry.host}/app:2`];
+    store = await openTestStore({ root: join(directory.path, 'store') });
+    for (const name of names) {
+      await pullFrom(store, name);
+      const { name: mount, target } = await mountImage(store, name);
+      assert.ok(statSync(join(target, 'etc')).isDirectory());
+      await unmountImage(store, mount);
+    }
+    assert.equal(looks().length, 2);
+  });
+
+  afterEach(async () => {
+    await store[Symbol.asyncDispose]();
+    await registry[Symbol.asyncDispose]();
+    directory[Symbol.dispose]();
+  });
+
+  function looks(): string[] {
+    const stacks = join(store.paths.layers, '.stacks');
+    return readdirSync(stacks).map((name) => join(stacks, name));
+  }
+
+  test('is sound, and its df agrees with du', async () => {
+    await checkStore(store);
+    assert.deepEqual((await fsck(store)).problems, []);
+    const { reconciliation } = await diskUsage(store, { reconcile: true });
+    assert.deepEqual(reconciliation?.differences, []);
+    assert.deepEqual((await collectGarbage(store)).removed, []);
+    assert.equal(looks().length, 2);
+  });
+
+  test('loses the looks of a stack with the layer that was its alone', async () => {
+    await removeImages(store, [names[1]]);
+    assert.equal(looks().length, 1);
+    await removeImages(store, [names[0]]);
+    await checkEmpty(store);
+    assert.deepEqual(looks(), []);
+  });
+
+  test('loses by gc those whose layers live on in another image', async () => {
+    await removeImages(store, [names[0]]);
+    assert.equal(looks().length, 2);
+    await collectGarbage(store);
+    assert.equal(looks().length, 1);
+  });
+
+  for (const [what, at] of Object.entries({ attributes: -100, 'names of its layers': 4097, head: 1060 })) {
+    test(`finds and repairs damage to the ${what}`, async () => {
+      const [image = ''] = looks();
+      const bytes = readFileSync(image);
+      bytes[at < 0 ? bytes.length + at : at]! ^= 1;
+      writeFileSync(image, bytes);
+      const { problems } = await fsck(store);
+      assert.deepEqual(
+        problems.map(({ kind, subject }) => [kind, subject]),
+        [[what === 'names of its layers' ? 'leftover' : 'cache', image.slice(store.paths.root.length + 1)]],
+      );
+      assert.equal((await fsck(store, { repair: true })).clean, true);
+      for (const name of names) {
+        const { name: mount, target } = await mountImage(store, name);
+        assert.ok(statSync(join(target, 'etc')).isDirectory());
+        await unmountImage(store, mount);
+      }
+      assert.equal(looks().length, 2);
+      assert.deepEqual((await fsck(store)).problems, []);
+    });
+  }
+});
