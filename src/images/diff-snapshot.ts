@@ -1,10 +1,10 @@
 /** `tslayer diff NAME`: what was written to a snapshot since it was made. */
-
 import type { Change } from '../../drivers/driver.ts';
 import { TslayerError, throwIfAborted } from '../errors.ts';
 import type { OperationOptions } from '../progress.ts';
 import type { StoreContext } from './context.ts';
 import { describeFile, type FileDescription, showBytes } from './file-description.ts';
+import { withoutMountpoints } from './launcher-mountpoints.ts';
 import { byteString } from './layer-tree.ts';
 
 export interface SnapshotChange {
@@ -43,12 +43,14 @@ function describe(change: Exclude<Change, { kind: 'opaque' }>): SnapshotChange {
   };
 }
 
-/** What the driver finds; `changes` is the same on every driver. */
+/** What the driver finds (the same on every driver), without what only the launcher has made. */
 export async function* snapshotChanges(context: StoreContext, name: string): AsyncGenerator<Change, void> {
   const row = context.metadata.snapshots.get(name);
   if (row?.kind !== 'active' || row.id === null) {
     throw new TslayerError('NOT_FOUND', `no writable snapshot is called ${name}`, { hint: 'see tslayer mounts' });
   }
   const driver = await context.driver();
-  yield* driver.changes(row.id, row.parent === null ? [] : context.layers.stack(row.parent));
+  const isContainers = context.metadata.containers.bySnapshot(name).length > 0;
+  const changes = driver.changes(row.id, row.parent === null ? [] : context.layers.stack(row.parent));
+  yield* isContainers ? withoutMountpoints(changes) : changes;
 }

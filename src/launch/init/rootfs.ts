@@ -48,15 +48,20 @@ export class Rootfs implements Disposable {
     return paths.map((path, i) => ({ path, fd: opened[i]! })).filter(({ fd }) => fd >= 0);
   }
 
-  /** What lies at the path, made with its parents where it is missing: a mountpoint. */
+  /**
+   * What lies at the path, made with its parents where it is missing: a mountpoint. The directory that it is made in has
+   * its time again: the program has not changed anything in it.
+   */
   ensure(path: string, kind: 'directory' | 'file', links: Links): number {
     const found = this.open(path, links);
     if (found !== undefined) return found;
     const parent = this.ensureParent(path, links);
     const name = posix.basename(path);
     try {
+      const { modified } = this.init.statFd(parent);
       if (kind === 'directory') this.init.tryMkdirAt(parent, name, 0o755);
       else this.init.tryMknodAt(parent, name, S_IFREG | 0o644, 0n);
+      this.init.trySetModified(pathOf(parent), modified);
     } catch (error) {
       if (!hasErrno(error, 'EEXIST')) throw error; // EEXIST: another container of the same directory was quicker.
     } finally {

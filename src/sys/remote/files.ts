@@ -14,6 +14,8 @@ const STATFS_BYTES = 120;
 const PATH_BYTES = 4096;
 const CHUNK = 16 * 1024;
 const X_OK = 1;
+/** The access time stays. utimensat(2). */
+const UTIME_OMIT = 0x3ffffffen;
 const F_SETFD = 2;
 const CLOSE_RANGE_CLOEXEC = 4;
 
@@ -24,6 +26,7 @@ export interface RemoteStat {
   /** Of the device that it is. */
   readonly major: number;
   readonly minor: number;
+  readonly modified: { readonly seconds: bigint; readonly nanoseconds: number };
 }
 
 /** `mode` holds the type and the permissions; `device` comes from makedev. */
@@ -126,6 +129,12 @@ export class RemoteFiles extends RemoteCalls {
     this.call('mknodat', [directory, name, mode, Number(device)], name);
   }
 
+  /** Says of a file, by its path, that it was modified then; where that may not be said, it is not. */
+  trySetModified(path: string, { seconds, nanoseconds }: RemoteStat['modified']): void {
+    const times = new BigInt64Array([0n, UTIME_OMIT, seconds, BigInt(nanoseconds)]);
+    this.attempt([{ name: 'utimensat', args: [AT_FDCWD, path, new Uint8Array(times.buffer), 0] }]);
+  }
+
   symlinkAt(target: string, directory: number, name: string): void {
     this.post('symlinkat', [target, directory, name], name);
   }
@@ -213,5 +222,6 @@ function unpackStat({ bytes }: Output): RemoteStat {
     size: Number(bytes.readBigUInt64LE(40)),
     major: bytes.readUInt32LE(128),
     minor: bytes.readUInt32LE(132),
+    modified: { seconds: bytes.readBigInt64LE(112), nanoseconds: bytes.readUInt32LE(120) },
   };
 }

@@ -34,6 +34,7 @@ export type SystemCall =
   | 'symlinkat'
   | 'readlinkat'
   | 'faccessat'
+  | 'utimensat'
   | 'unshare'
   | 'dup3'
   | 'prlimit64'
@@ -82,6 +83,7 @@ const NUMBERS: Readonly<Record<SystemCall, readonly [x64: number, arm64: number]
   symlinkat: [266, 36],
   readlinkat: [267, 78],
   faccessat: [269, 48],
+  utimensat: [280, 88],
   unshare: [272, 97],
   dup3: [292, 24],
   prlimit64: [302, 261],
