@@ -79,7 +79,11 @@ function must(status: number): void {
 }
 
 export function openHash(algorithm: Algorithm): Hash {
-  const functions = functionsOf(algorithm);
+  return hashBy(algorithm, functionsOf(algorithm));
+}
+
+/** @param functions undefined: there are none here */
+export function hashBy(algorithm: Algorithm, functions: Functions | undefined): Hash {
   return functions ? new ForeignHash(functions) : process.getBuiltinModule('node:crypto').createHash(algorithm);
 }
 

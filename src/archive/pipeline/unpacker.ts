@@ -17,17 +17,17 @@
  * meanwhile. Whoever is ahead waits.
  */
 import { availableParallelism } from 'node:os';
-import { abortError, throwIfAborted } from '../../errors.ts';
+import { throwIfAborted } from '../../errors.ts';
 import { DetectingInflater } from '../inflate/detecting.ts';
 import type { Engine } from '../inflate/inflater.ts';
 import { DEFAULT_LIMITS } from '../sink.ts';
 import { Spares } from '../spares.ts';
-import { type Answer, unpackError } from './job.ts';
+import { allOf, settle, start } from './crew.ts';
+import { feed } from './feed.ts';
 import { LayerStage, type LayerTarget, type Outcome } from './layer-stage.ts';
-import { type Thread, ThreadPool } from './pool.ts';
+import { ThreadPool } from './pool.ts';
 import type { Unpacked, UnpackRequest } from './request.ts';
-import { Cancelled, Ring } from './ring.ts';
-import { RingFiller } from './ring-filler.ts';
+import { Ring } from './ring.ts';
 
 export interface UnpackerOptions {
   /** Worker threads at most. Default: one more than cores, up to four; each takes some 18 MB. */
@@ -44,7 +44,6 @@ const MIB = 1024 ** 2;
 /** What is inflated on the main thread goes through these. */
 const ROOMS: Spares<Uint8Array> = new Spares(() => new Uint8Array(256 * 1024));
 const INPUT = { slots: 8, size: 128 * 1024 } as const;
-const OUTPUT = { slots: 4, size: 512 * 1024 } as const;
 
 /** Keeps its threads until it is disposed. */
 export class Unpacker implements AsyncDisposable {
@@ -129,8 +128,8 @@ export class Unpacker implements AsyncDisposable {
       throwIfAborted(request.signal);
       const input = Ring.create(INPUT.slots, INPUT.size);
       const progress = new SharedArrayBuffer(8);
-      const shape = { crew: [...threads, ...shared], shares, early: shares && !isLarge };
-      const { answers, stopped } = this.#start(shape, input, target, progress);
+      const crew = { threads: [...threads, ...shared], shares, early: shares && !isLarge };
+      const { answers, stopped } = start(crew, { input, target, engine: this.#engine, progress });
       const counter = new BigInt64Array(progress);
       const onBytes = () => request.onBytes?.(Number(Atomics.load(counter, 0)));
       using _watch = onAbort(request.signal, () => stopped.resolve());
@@ -143,54 +142,6 @@ export class Unpacker implements AsyncDisposable {
       this.#pool.release(threads);
     }
   }
-
-  /** `stopped` settles when no one reads the input any more; resolving it from outside stops all threads. */
-  #start({ crew, shares, early }: Shape, input: Ring, target: LayerTarget, progress: SharedArrayBuffer) {
-    const [first, second] = crew as [Thread, Thread?];
-    const engine = this.#engine;
-    const rings = [input];
-    const answers: Promise<Answer>[] = [];
-    if (second === undefined) {
-      answers.push(first.run({ role: 'whole', input: input.handle, target, progress, engine }));
-    } else {
-      const middle = Ring.create(OUTPUT.slots, OUTPUT.size);
-      rings.push(middle);
-      const bytes = early ? target.bytes : undefined;
-      const rest = early ? { ...target, bytes: undefined } : target;
-      const role = shares ? 'shared-sink' : 'sink';
-      answers.push(first.run({ role: 'inflate', input: input.handle, output: middle.handle, engine, bytes }));
-      answers.push(second.run({ role, input: middle.handle, target: rest, progress }));
-    }
-    const stopped = Promise.withResolvers<void>();
-    for (const answer of answers) {
-      answer.then(
-        ({ ok }) => ok || stopped.resolve(),
-        () => stopped.resolve(),
-      );
-    }
-    // Whoever stops takes the others along: they would wait for ever.
-    stopped.promise.then(() => {
-      for (const ring of rings) ring.cancel();
-    });
-    return { answers, stopped };
-  }
-}
-
-/** Who works on a layer. */
-interface Shape {
-  /** One thread for all of it, or one that inflates and one that does the rest. */
-  readonly crew: readonly Thread[];
-  /** Whether the second thread works for other layers, too. */
-  readonly shares: boolean;
-  /** Whether the first one hashes and keeps the tar. */
-  readonly early: boolean;
-}
-
-function allOf({ diffId, tarSize, result, indexed }: Outcome): Unpacked {
-  if (diffId === undefined || tarSize === undefined || result === undefined || indexed === undefined) {
-    throw new Error('no thread finished the layer');
-  }
-  return { diffId, tarSize, result, indexed };
 }
 
 function takeOut(sizes: number[], size: number): void {
@@ -202,65 +153,4 @@ function onAbort(signal: AbortSignal | undefined, action: () => void): Disposabl
   signal?.addEventListener('abort', action);
   if (signal?.aborted) action();
   return { [Symbol.dispose]: () => signal?.removeEventListener('abort', action) };
-}
-
-/** Moves the source into the ring, at the ring's pace. @param stopped settles when nobody reads the ring any more */
-async function feed(source: AsyncIterable<Uint8Array>, ring: Ring, stopped: Promise<void>, onBytes: () => void) {
-  const iterator = source[Symbol.asyncIterator]();
-  const filler = new RingFiller(ring);
-  const next = interruptible(() => iterator.next(), stopped);
-  // Not awaited: a generator in the middle of a step answers only when that is done.
-  const giveUp = (): void => void iterator.return?.()?.catch(() => undefined);
-  try {
-    for (let step = await next(); step !== undefined; step = await next()) {
-      if (step.done) {
-        filler.end();
-        return;
-      }
-      const pending = filler.add(step.value);
-      if (pending !== undefined) await pending;
-      onBytes();
-    }
-    giveUp();
-  } catch (error) {
-    ring.cancel();
-    giveUp();
-    if (!(error instanceof Cancelled)) throw error;
-  }
-}
-
-/**
- * `call` as long as nothing stopped it: a source may be silent for long, and must not keep an error from being told.
- * No Promise.race: a promise that lives long keeps the result of every race that it lost.
- */
-function interruptible<T>(call: () => Promise<T>, stopped: Promise<void>): () => Promise<T | undefined> {
-  let isStopped = false;
-  let interrupt = () => {};
-  stopped.then(() => {
-    isStopped = true;
-    interrupt();
-  });
-  return () =>
-    new Promise<T | undefined>((resolve, reject) => {
-      interrupt = () => resolve(undefined);
-      if (isStopped) interrupt();
-      else call().then(resolve, reject);
-    });
-}
-
-/** Waits for all to stop, then tells the one error that was first of its chain; being cancelled is none. */
-async function settle(feeding: Promise<void>, answers: Promise<Answer>[], signal?: AbortSignal): Promise<Outcome> {
-  const settled = await Promise.allSettled([feeding, ...answers]);
-  if (signal?.aborted) throw abortError(signal);
-  let outcome: Outcome = {};
-  let cancelled: Error | undefined;
-  for (const step of settled) {
-    if (step.status === 'rejected') throw step.reason;
-    if (step.value === undefined) continue;
-    if (step.value.ok) outcome = { ...outcome, ...step.value.outcome };
-    else if (step.value.error.cancelled) cancelled = unpackError(step.value.error);
-    else throw unpackError(step.value.error);
-  }
-  if (cancelled !== undefined) throw cancelled;
-  return outcome;
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { describe, test } from 'node:test';
-import { findFunctions, hashOf, openHash } from '../../../src/sys/hash.ts';
+import { findFunctions, hashBy, hashOf, openHash } from '../../../src/sys/hash.ts';
 
 for (const algorithm of ['sha256', 'sha512'] as const) {
   describe(algorithm, () => {
@@ -28,6 +28,16 @@ for (const algorithm of ['sha256', 'sha512'] as const) {
         for (let at = 0; at < bytes.length; at += piece) hash.update(bytes.subarray(at, at + piece));
       }
       for (const { hash } of hashes) assert.equal(hash.digest().toString('hex'), expected);
+    });
+
+    test('is the same where Node shows no OpenSSL, of memory between threads, too', () => {
+      const bytes = randomBytes(1000);
+      const shared = new Uint8Array(new SharedArrayBuffer(bytes.length));
+      shared.set(bytes);
+      const hash = hashBy(algorithm, undefined);
+      hash.update(shared.subarray(0, 300));
+      hash.update(bytes.subarray(300));
+      assert.equal(hash.digest().toString('hex'), hashOf(algorithm, bytes));
     });
 
     test('is taken from no library that lacks a function, or does something else', () => {
