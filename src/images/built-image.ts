@@ -5,7 +5,7 @@
 import type { Descriptor } from '../oci/descriptor.ts';
 import { type Digest, digestOf } from '../oci/digest.ts';
 import { OCI_CONFIG, OCI_MANIFEST } from '../oci/media-types.ts';
-import type { OperationOptions } from '../progress.ts';
+import type { OnProgress, OperationOptions } from '../progress.ts';
 import type { ContentReader } from '../transports/source.ts';
 import type { StoreContext } from './context.ts';
 import { type PullResult, pullImage } from './pull/pull.ts';
@@ -50,7 +50,12 @@ export function publishImage(
   const root = addDocument(documents, types.manifest, Buffer.from(JSON.stringify(manifest)));
   const source = archiveSource(withDocuments(storeReader(context), documents), root, request.source);
   const { names, unpack } = request;
-  return pullImage(context, { names, source, unpack, isMade: true }, options);
+  return pullImage(context, { names, source, unpack, isMade: true }, { ...options, onProgress: ofNews(options) });
+}
+
+/** That the layers of a base are there, and those that were just made, is no news. */
+function ofNews({ onProgress }: OperationOptions): OnProgress | undefined {
+  return onProgress && ((event) => (event.type === 'layer' && event.state === 'exists') || onProgress(event));
 }
 
 function addDocument(documents: Map<Digest, Uint8Array>, mediaType: string, bytes: Uint8Array): Descriptor {
