@@ -35,7 +35,7 @@ interface Library {
   /** By address. */
   readonly crc32: (before: number, bytes: number, length: number) => number;
   /** memmove(3) of nothing: gives the address of its argument back. */
-  readonly move: (to: ArrayBufferLike, from: ArrayBufferLike, length: number) => number | bigint;
+  readonly move: (to: Uint8Array, from: Uint8Array, length: number) => number | bigint;
 }
 
 let loaded: Library | null | undefined;
@@ -67,8 +67,10 @@ const addresses = new WeakMap<ArrayBufferLike, number>();
 function addressOf({ move }: Library, { buffer, byteOffset }: Uint8Array): number {
   let address = addresses.get(buffer);
   if (address === undefined) {
+    // A view of all of it: Node 22 gives no SharedArrayBuffer itself to foreign functions.
+    const whole = new Uint8Array(buffer);
     // Addresses of programs have 47 bits unless they ask for more: a number holds them.
-    address = Number(move(buffer, buffer, 0));
+    address = Number(move(whole, whole, 0));
     addresses.set(buffer, address);
   }
   return address + byteOffset;

@@ -1,44 +1,15 @@
 /** What `npm publish` would put into the world: packed, installed without a compiler, and run. */
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
-import { type TestContext, test } from 'node:test';
-import { promisify } from 'node:util';
+import { test } from 'node:test';
 import { tslayer } from '../support/cli.ts';
 import { cannotLoop, loopFs } from '../support/loop-fs.ts';
 import { tarOf } from '../support/memory-images.ts';
+import { install, pack, project, run } from '../support/npm-package.ts';
 import { requires } from '../support/requires.ts';
 import { tempDir } from '../support/temp-dir.ts';
-
-const project = join(import.meta.dirname, '../..');
-const run = promisify(execFile);
-
-/** Programs that would be needed to build native code, and are not to be. */
-const NO_COMPILER = { CC: '/bin/false', CXX: '/bin/false', MAKE: '/bin/false', npm_config_node_gyp: '/bin/false' };
-
-/** False when there is no package registry to install from. */
-async function install(t: TestContext, args: readonly string[], cwd: string): Promise<boolean> {
-  try {
-    const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--fetch-retries=0'];
-    await run('npm', ['install', ...quiet, ...args], { cwd, env: { ...process.env, ...NO_COMPILER } });
-    return true;
-  } catch (error) {
-    if (!/ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT|ENETUNREACH/.test(String(error))) throw error;
-    t.skip('needs a package registry');
-    return false;
-  }
-}
-
-/** Packs the project into `directory`; the tarball and what is in it. */
-async function pack(directory: string): Promise<{ tarball: string; paths: string[] }> {
-  const { stdout } = await run('npm', ['pack', '--json', '--pack-destination', directory], { cwd: project });
-  const [{ filename, files }] = JSON.parse(stdout.slice(stdout.indexOf('['))) as [
-    { filename: string; files: { path: string }[] },
-  ];
-  return { tarball: join(directory, filename), paths: files.map(({ path }) => path) };
-}
 
 test('the packed package works where it is installed, as a program and as a library', async (t) => {
   using dir = tempDir('package');

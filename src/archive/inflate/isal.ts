@@ -113,7 +113,8 @@ function tryIsal(): boolean {
 }
 
 function run(plain: Buffer, parts: readonly Buffer[]): Buffer {
-  const room = Buffer.alloc(100);
+  // Between threads bytes lie in such memory, which not every Node gives to foreign functions as it does other.
+  const room = Buffer.from(new SharedArrayBuffer(100));
   const found: Buffer[] = [];
   const outlet = {
     room: () => room,
