@@ -3,7 +3,7 @@ import type { TarPlace } from '../../src/archive/sink.ts';
 import { HEAD_SIZE } from './format/layout.ts';
 
 export interface ErofsSinkOptions {
-  /** The file to write; it exists already, empty. */
+  /** The file to write; it exists already, with nothing in it but what is put at its `tarPlace`. */
   readonly path: string;
   /** The layer's id: its image's UUID comes from it. */
   readonly name: string;

@@ -6,11 +6,6 @@ import type { TarEntry } from './entry.ts';
 
 /** Receives one layer, in the tar's order: for each entry `entry`, then its stored bytes by `data`. */
 export interface LayerSink {
-  /**
-   * Raw tar bytes in order, each before the entries that lie in it are announced; the buffer is the caller's and
-   * is reused after the call. Only for sinks that are given their tar on the spot: a plan says where it is to be kept.
-   */
-  raw?(chunk: Uint8Array): void;
   /** What a whiteout hides: `path` names the hidden file itself. Announced before nothing else of that entry. */
   whiteout(path: Uint8Array): void;
   /** The directory `path` hides all that lower layers have in it. May come after its children. */

@@ -1,7 +1,8 @@
 /** A layer's tar on its way into the file that a driver keeps it in. */
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { asTslayerError } from '../errors.ts';
 import { startWriteback } from '../sys/files.ts';
+import { writeAll } from '../sys/write-all.ts';
 import type { TarPlace } from './sink.ts';
 
 /** Bytes that are handed to the disk at a time. */
@@ -21,10 +22,7 @@ export class TarFile {
 
   write(chunk: Uint8Array): void {
     try {
-      // write(2) may take less than it is given.
-      for (let done = 0; done < chunk.length; ) {
-        done += writeSync(this.#fd!, chunk, done, chunk.length - done, this.#end + done);
-      }
+      writeAll(this.#fd!, chunk, this.#end);
     } catch (error) {
       throw asTslayerError(error, 'cannot write the layer');
     }

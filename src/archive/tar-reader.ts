@@ -75,7 +75,6 @@ export class TarReader {
   /** Reads a chunk; it may be reused afterwards. After an error the reader is of no further use. */
   write(chunk: Uint8Array): void {
     if (this.#base + chunk.length > this.#limits.bytes) throw this.#tooLarge();
-    this.#sink.raw?.(chunk);
     if (this.#view.buffer !== chunk.buffer) this.#view = new DataView(chunk.buffer);
     for (let at = 0; at < chunk.length && this.#state !== END; ) {
       if (this.#state === DATA) at = this.#passData(chunk, at);

@@ -3,7 +3,7 @@
  * all that resuming needs: the bytes are hashed again by whoever takes it over, so a tail that a power loss
  * garbled costs a fetch and never becomes a blob.
  */
-import { fdatasync, fstatSync, ftruncateSync, readSync, renameSync, rmSync, writeSync } from 'node:fs';
+import { fdatasync, fstatSync, ftruncateSync, readSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { setImmediate as turn } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -13,6 +13,7 @@ import { algorithmOf } from '../oci/digest.ts';
 import { startWriteback } from '../sys/files.ts';
 import { type Hash, openHash } from '../sys/hash.ts';
 import type { FileLock } from '../sys/locks.ts';
+import { writeAll } from '../sys/write-all.ts';
 import type { BlobInfo, Ingest } from './blob-store.ts';
 import type { DirectorySync } from './directory-sync.ts';
 import { requireSpace } from './space.ts';
@@ -157,12 +158,9 @@ export class FileIngest implements Ingest {
     }
   }
 
-  /** All of the chunk: write(2) may take less, at a signal or on a disk that is nearly full. */
   #store(chunk: Uint8Array): void {
     try {
-      for (let done = 0; done < chunk.length; ) {
-        done += writeSync(this.#lock.fd, chunk, done, chunk.length - done);
-      }
+      writeAll(this.#lock.fd, chunk);
     } catch (error) {
       throw this.#discardWhenFull(asTslayerError(error, `cannot write blob ${this.descriptor.digest}`));
     }

@@ -101,8 +101,8 @@ export async function removeDropped(context: StoreContext, dropped: Collected, s
     ...dropped.blobs.map(({ digest }) => ({ kind: 'blob' as const, key: digest, session })),
     ...dropped.layers.map(({ id }) => ({ kind: 'layer' as const, key: id, session })),
   ]);
-  // Also of a stack whose rows stay, for another image that lies on it.
-  if (!context.config.merged) return;
+  // Also of a stack whose layers stay, for another image that lies on it.
+  if (context.driverName === undefined) return;
   const { removeStaleCaches } = await import('./stack-caches.ts');
   await removeStaleCaches(context);
 }

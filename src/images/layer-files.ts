@@ -40,16 +40,15 @@ export class LayerFiles implements AsyncDisposable {
     await rm(path);
     try {
       const pieces: Buffer[] = [];
+      const onTar = (chunk: Uint8Array) => void pieces.push(Buffer.from(chunk));
       const sink = {
-        // The chunk is the reader's own.
-        raw: (chunk: Uint8Array) => void pieces.push(Buffer.from(chunk)),
         entry: () => undefined,
         whiteout: () => undefined,
         opaque: () => undefined,
         finish: () => ({ bytes: 0, inodes: 0, warnings: [] }),
         close: () => undefined,
       };
-      for await (const _step of readLayerInSteps(this.#context, layer, sink, { signal: this.#options.signal })) {
+      for await (const _step of readLayerInSteps(this.#context, layer, sink, { signal: this.#options.signal, onTar })) {
         for (const piece of pieces.splice(0)) await file.writeFile(piece);
       }
       return file;

@@ -11,6 +11,8 @@ const ROOM = 256 * 1024;
 const STEP = 64 * 1024;
 
 export interface ReadLayerOptions {
+  /** The tar itself, once the sink has heard of what is in the chunk; the buffer is reused after the call. */
+  readonly onTar?: ((chunk: Uint8Array) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Asked after each step: true ends the reading early. */
   readonly isDone?: (() => boolean) | undefined;
@@ -44,7 +46,14 @@ export async function* readLayerInSteps(
   }
   const tar = new TarReader(sink, context.config.limits);
   const room = Buffer.allocUnsafe(ROOM);
-  const outlet = { room: () => room, flush: (length: number) => tar.write(room.subarray(0, length)) };
+  const outlet = {
+    room: () => room,
+    flush(length: number) {
+      const chunk = room.subarray(0, length);
+      tar.write(chunk);
+      options.onTar?.(chunk);
+    },
+  };
   const inflater = openInflater(compression, outlet);
   try {
     for await (const chunk of context.blobs.open(descriptor.digest)) {

@@ -1,5 +1,5 @@
 /**
- * Caches that the driver keeps of whole stacks (erofs with `merged`). A cache goes with any of its layers, by the driver.
+ * Caches that the driver keeps of whole stacks (erofs). A cache goes with any of its layers, by the driver.
  * Where each of them lives on in another image, only the rows tell that nobody needs the stack any more.
  */
 import type { StackCache } from '../../drivers/driver.ts';

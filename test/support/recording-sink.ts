@@ -13,11 +13,8 @@ export class RecordingSink implements LayerSink {
   readonly entries: { entry: TarEntry; data: Buffer }[] = [];
   /** `hides PATH`, `opaque PATH`, `entry PATH`. */
   readonly events: string[] = [];
-  rawBytes = 0;
-
-  raw(chunk: Uint8Array): void {
-    this.rawBytes += chunk.length;
-  }
+  /** What `finish` was told. */
+  tarSize: number | undefined;
 
   whiteout(path: Uint8Array): void {
     this.events.push(`hides ${Buffer.from(path)}`);
@@ -37,7 +34,8 @@ export class RecordingSink implements LayerSink {
     last.data = Buffer.concat([last.data, chunk]);
   }
 
-  finish(): SinkResult {
+  finish(tarSize: number): SinkResult {
+    this.tarSize = tarSize;
     return { bytes: 0, inodes: 0, warnings: [] };
   }
 
@@ -59,6 +57,7 @@ export function readTar(bytes: Uint8Array, limits: Partial<LayerLimits> = {}, st
     }
   }
   reader.end();
+  sink.finish(reader.size);
   return sink;
 }
 

@@ -7,6 +7,7 @@
  */
 import { closeSync, openSync, statSync } from 'node:fs';
 import { basename } from 'node:path';
+import { writeAll } from '../../../src/sys/write-all.ts';
 import { NOTHING_COPIED } from '../copied-data.ts';
 import { encodeDevices } from '../format/devices.ts';
 import { alignUp, BLOCK_SIZE, HEAD_SIZE } from '../format/layout.ts';
@@ -15,7 +16,6 @@ import { encodeHead } from '../format/superblock.ts';
 import { openImages } from '../read/open-images.ts';
 import { emitMetadata } from '../write/emit.ts';
 import { imageUuid } from '../write/image.ts';
-import { writeAll } from '../write/piece-writer.ts';
 import { type ImagePlan, planImage } from '../write/plan.ts';
 import { type MergedTree, mergeImages } from './merge.ts';
 

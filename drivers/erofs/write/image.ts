@@ -2,6 +2,7 @@
 import { readSync } from 'node:fs';
 import { TslayerError } from '../../../src/errors.ts';
 import { hashOf } from '../../../src/sys/hash.ts';
+import { writeAll } from '../../../src/sys/write-all.ts';
 import { digestCopied, NOTHING_COPIED } from '../copied-data.ts';
 import { alignUp, BLOCK_SIZE, HEAD_SIZE } from '../format/layout.ts';
 import { writeNote } from '../format/note.ts';
@@ -11,7 +12,6 @@ import { settle } from '../tree/settle.ts';
 import { SparseMaps } from './chunk-maps.ts';
 import { ChunkPlanner, type Copy } from './chunk-plan.ts';
 import { emitMetadata } from './emit.ts';
-import { writeAll } from './piece-writer.ts';
 import { planImage, RESERVED } from './plan.ts';
 
 /** Writes all that follows the tar, then the head. `tarEnd` is where the tar ends in the file. */

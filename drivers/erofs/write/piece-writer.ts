@@ -1,15 +1,8 @@
 /** Writes an area of a file from front to back, in pieces of a megabyte at most, with zeros where nothing was put. */
-import { writeSync } from 'node:fs';
 import { openHash } from '../../../src/sys/hash.ts';
+import { writeAll } from '../../../src/sys/write-all.ts';
 
 const PIECE = 1 << 20;
-
-/** All of `bytes` at `position`; write(2) may take less than it is given. */
-export function writeAll(fd: number, bytes: Uint8Array, position: number): void {
-  for (let done = 0; done < bytes.length; ) {
-    done += writeSync(fd, bytes, done, bytes.length - done, position + done);
-  }
-}
 
 export class PieceWriter {
   readonly bytes: Uint8Array;

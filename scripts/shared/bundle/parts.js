@@ -27,7 +27,7 @@ const ROOTS = {
   mount: [
     ...['mount', 'umount', 'rmi'].map((name) => `src/cli/commands/${name}.ts`),
     'src/cli/flags.ts',
-    ...['collect', 'lease', 'mount', 'remove'].map((name) => `src/images/${name}.ts`),
+    ...['collect', 'lease', 'mount', 'remove', 'stack-caches'].map((name) => `src/images/${name}.ts`),
     ...['mountinfo', 'perform', 'shared-stages', 'unmount'].map((name) => `src/mounts/${name}.ts`),
     ...['hash', 'locks'].map((name) => `src/sys/${name}.ts`),
     'drivers/index.ts',

@@ -2,6 +2,7 @@
 import { ftruncateSync, writeSync } from 'node:fs';
 import { closeFd } from '../../sys/libc.ts';
 import { setFileTimesFd, setModeFd, setOwnerFd } from '../../sys/make-files.ts';
+import { writeAll } from '../../sys/write-all.ts';
 import type { TarEntry } from '../entry.ts';
 import { must, setXattrs } from './attributes.ts';
 import type { Warnings } from './warnings.ts';
@@ -27,9 +28,8 @@ export class OpenFile {
 
   write(chunk: Uint8Array): void {
     this.#left -= chunk.length;
-    if (this.#entry.segments === undefined) {
-      for (let at = 0; at < chunk.length; ) at += writeSync(this.#fd, chunk, at, chunk.length - at);
-    } else this.#writeSparse(chunk);
+    if (this.#entry.segments === undefined) writeAll(this.#fd, chunk);
+    else this.#writeSparse(chunk);
   }
 
   #writeSparse(chunk: Uint8Array): void {

@@ -1,7 +1,8 @@
 /** Writes a layer's index while the layer is unpacked. */
-import { closeSync, fdatasyncSync, openSync, unlinkSync, writeSync } from 'node:fs';
+import { closeSync, fdatasyncSync, openSync, unlinkSync } from 'node:fs';
 import { constants, zstdCompressSync } from 'node:zlib';
 import { asTslayerError } from '../../errors.ts';
+import { writeAll } from '../../sys/write-all.ts';
 import type { TarEntry, Xattr } from '../entry.ts';
 import { crc32 } from './checksum.ts';
 import {
@@ -55,7 +56,7 @@ export class IndexWriter {
   constructor(path: string) {
     this.#path = path;
     this.#fd = openSync(path, 'w', 0o600);
-    writeSync(this.#fd, MAGIC);
+    writeAll(this.#fd, Buffer.from(MAGIC));
   }
 
   whiteout(path: Uint8Array): void {
@@ -97,7 +98,7 @@ export class IndexWriter {
       const end = Buffer.alloc(12);
       end.writeUInt32LE(this.#blocks, 4);
       end.writeUInt32LE(this.#entries, 8);
-      writeSync(fd, end);
+      writeAll(fd, end);
       if (durable) fdatasyncSync(fd);
     } catch (error) {
       throw asTslayerError(error, 'cannot write the index of the layer');
@@ -176,7 +177,7 @@ export class IndexWriter {
     this.#setCrc();
     if (this.#records === 0) return;
     const block = this.#block();
-    writeSync(this.#fd!, block.length <= STORED_BYTES ? storedBlock(block) : packedBlock(block));
+    writeAll(this.#fd!, block.length <= STORED_BYTES ? storedBlock(block) : packedBlock(block));
     this.#blocks++;
     this.#records = this.#namesLength = this.#xattrsLength = 0;
     this.#last = new Uint8Array(0);

@@ -3,9 +3,8 @@
  * they will be read; whoever is ahead waits, so that memory is bounded from end to end.
  *
  * A thread that has nothing else to do waits in Atomics.wait; the main thread, and one that serves several rings, in
- * Atomics.waitAsync. Each side has a bell that the
- * other one rings after every change: it is looked at before the state and waited for behind it, so that no ring is
- * missed.
+ * Atomics.waitAsync. Each side has a bell that the other one rings after every change: it is looked at before the state
+ * and waited for behind it, so that no ring is missed.
  */
 
 /** What the other thread needs: structured-cloneable. */

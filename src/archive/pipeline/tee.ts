@@ -1,4 +1,4 @@
-/** A sink that tells a second one what the layer holds; the raw tar goes to the first alone. */
+/** A sink that tells a second one what the layer holds. */
 import type { TarEntry } from '../entry.ts';
 import type { LayerSink, SinkResult } from '../sink.ts';
 
@@ -8,12 +8,10 @@ type EntryVisitor = Pick<LayerSink, 'whiteout' | 'opaque' | 'entry'> & { data(ch
 export class Tee implements LayerSink {
   readonly #sink: LayerSink;
   readonly #visitor: EntryVisitor;
-  readonly raw?: (chunk: Uint8Array) => void;
 
   constructor(sink: LayerSink, visitor: EntryVisitor) {
     this.#sink = sink;
     this.#visitor = visitor;
-    if (sink.raw !== undefined) this.raw = (chunk) => sink.raw?.(chunk);
   }
 
   whiteout(path: Uint8Array): void {

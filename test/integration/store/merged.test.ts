@@ -84,10 +84,18 @@ describe('a store of merged images', { skip }, () => {
     await checkEmpty(store);
   });
 
-  test('collects what was left by a store that is not merged any more', async () => {
+  test('loses it just so when it is not merged any more', async () => {
     await store[Symbol.asyncDispose]();
     store = await open(false);
     await removeImages(store, [names[0]]);
+    assert.equal(caches().length, 1);
+    assert.deepEqual((await fsck(store)).problems, []);
+  });
+
+  test('collects what somebody who died did not come to remove', async () => {
+    const kept = caches().map((path) => ({ path, bytes: readFileSync(path) }));
+    await removeImages(store, [names[0]]);
+    for (const { path, bytes } of kept) writeFileSync(path, bytes);
     assert.equal(caches().length, 2);
     const { removed } = await collectGarbage(store);
     assert.deepEqual(

@@ -533,7 +533,7 @@ describe('ends', () => {
   test('two zero blocks end it, whatever follows counts for the size alone', () => {
     const sink = readTar(Buffer.concat([whole, member({ name: 'behind' }), Buffer.from('garbage')]));
     assert.deepEqual(sink.events, ['entry abc', 'entry y']);
-    assert.equal(sink.rawBytes, whole.length + 512 + 7);
+    assert.equal(sink.tarSize, whole.length + 512 + 7);
   });
 
   test('a missing end mark is forgiven between entries', () => {
