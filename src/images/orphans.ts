@@ -22,6 +22,8 @@ export interface Orphan {
   readonly path: string;
   readonly bytes: number;
   readonly because: string;
+  /** It is sound, and only of no use any more: for gc to collect, and no fault. */
+  readonly isSpare?: boolean;
 }
 
 /** Names on the disk that are to be held against rows. */
@@ -149,12 +151,13 @@ async function orphanLayers(context: StoreContext, found: ContentNames['layers']
 async function orphanCaches(context: StoreContext): Promise<Orphan[]> {
   if (context.driverName === undefined) return [];
   const stale = await staleCaches(context);
-  return stale.map(({ name, bytes }) => ({
+  return stale.map(({ name, bytes, stack }) => ({
     kind: 'cache',
     key: name,
     path: `layers/${name}`,
     bytes,
-    because: 'no image has these layers in this order',
+    because: stack.length > 0 ? 'no image has these layers in this order' : 'it does not tell its layers',
+    isSpare: stack.length > 0,
   }));
 }
 

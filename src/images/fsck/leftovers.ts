@@ -5,7 +5,8 @@ import type { CheckOptions, Finding } from './finding.ts';
 
 export async function* checkLeftovers(context: StoreContext, options: CheckOptions): AsyncIterable<Finding> {
   for (const orphan of await findOrphans(context)) {
-    const { path, bytes, because } = orphan;
+    const { path, bytes, because, isSpare } = orphan;
+    if (isSpare) continue;
     yield {
       kind: 'leftover',
       subject: path,

@@ -78,6 +78,21 @@ describe('a store with directories that layers imply', { skip }, () => {
     assert.deepEqual((await fsck(store)).problems, []);
   });
 
+  test('is sound when a mount outlives the name of its image, and its umount leaves the rest to gc', async () => {
+    const [name] = names;
+    const { name: mount } = await mountImage(store, name);
+    const { root } = await addImage(registry.content, [{ other: '1' }]);
+    registry.publish({ 'app:1': root });
+    await pullFrom(store, name);
+    assert.deepEqual((await fsck(store)).problems, []);
+    await unmountImage(store, mount);
+    assert.deepEqual((await fsck(store)).problems, []);
+    await removeImages(store, [...names]);
+    await collectGarbage(store);
+    await checkEmpty(store);
+    assert.deepEqual(looks(), []);
+  });
+
   for (const [what, at] of Object.entries({ attributes: -100, 'names of its layers': 4097, head: 1060 })) {
     test(`finds and repairs damage to the ${what}`, async () => {
       const [image = ''] = looks();
