@@ -147,7 +147,7 @@ export interface StorageDriver {
   readonly caches?: StackCaches;
 }
 
-/** A file made of a whole stack, so that mounting it takes less. It goes with any of the stack's layers. */
+/** A file or directory made of a whole stack, so that mounting it takes less. It goes with any of the stack's layers. */
 export interface StackCache {
   /** Path below the driver's directory. */
   readonly name: string;
@@ -161,7 +161,10 @@ export interface StackCaches {
   list(): AsyncIterable<StackCache>;
   /** Reads a cache and says what is wrong with it, in one line. */
   verify(name: string): Promise<string | undefined>;
-  /** Does no harm to what is mounted; one that is not there is no error. */
+  /**
+   * Does no harm to what is mounted; one that is not there is no error.
+   * @throws TslayerError IN_USE while something is mounted that it would do harm to
+   */
   remove(name: string): Promise<void>;
 }
 

@@ -1,7 +1,7 @@
 /** The read-only branches of a union: a stack's layers, and what AUFS needs besides to show them as they are meant. */
 import { aufsMarks } from '../changes/aufs.ts';
 import type { Directories } from '../directories/directories.ts';
-import { withLooks } from '../directories/looks.ts';
+import { type LooksContext, withLooks } from '../directories/looks.ts';
 import type { Stack } from '../driver.ts';
 import { coversOf } from './covers.ts';
 import { DIFF } from './places.ts';
@@ -24,9 +24,13 @@ export function layerBranches(directories: Directories, stack: Stack, withRoot: 
     return found === undefined ? [layer] : found.instead ? [found.name] : [found.name, layer];
   });
   const room = layers.length > 0 && snapshot + 1 + lower.length < MAX_BRANCHES;
-  const dressed = withLooks({ directories, part: DIFF, marks: aufsMarks }, layers, { withRoot, room });
+  const dressed = withLooks(looksContext(directories), layers, { withRoot, room });
   // Looks come above the topmost layer or in its place, covers below it.
   return [...dressed.slice(0, dressed.length - Math.max(0, layers.length - 1)), ...lower];
+}
+
+export function looksContext(directories: Directories): LooksContext {
+  return { directories, part: DIFF, marks: aufsMarks };
 }
 
 /** Down to the first layer whose root is opaque: AUFS ignores the mark at a branch's root. */

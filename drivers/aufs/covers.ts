@@ -2,23 +2,37 @@
  * Closes the gaps of a stack (gaps.ts): a branch of nothing but whiteouts right above a layer; where the union takes
  * no more branches, links of all that the layer has, with the whiteouts in it.
  *
- *   DIRECTORY/.looks-HASH/above-N/diff      above the stack's layer N, 0 being the top
- *   DIRECTORY/.looks-HASH/instead-N/diff    in its place
+ *   DIRECTORY/.stacks/HASH/above-N/diff      above the stack's layer N, 0 being the top
+ *   DIRECTORY/.stacks/HASH/instead-N/diff    in its place
  *
  * Kept as the looks of a stack are, also where there is no gap and nothing but the stack's name is in it.
  */
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { chmodFd, mkdirAt, O_CREAT, O_WRONLY, openAt, openDirectoryAt, renameAt, statAt } from '../../src/sys/at.ts';
+import { mkdirSync, utimesSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import {
+  chmodFd,
+  mkdirAt,
+  O_CREAT,
+  O_WRONLY,
+  openAt,
+  openDirectoryAt,
+  renameAt,
+  setTimesAt,
+  setTimesOf,
+  statAt,
+  statFd,
+} from '../../src/sys/at.ts';
 import { closeFd } from '../../src/sys/libc.ts';
 import { namesIn } from '../../src/sys/names-in.ts';
 import { whiteoutNameOf } from '../changes/aufs.ts';
 import type { Directories } from '../directories/directories.ts';
-import { linkAll, looksName, makeLooks } from '../directories/looks.ts';
+import { linkAll } from '../directories/looks.ts';
 import { openDirectory } from '../directories/root.ts';
+import type { StackKind } from '../directories/stack-caches.ts';
+import { hasStack, makeStack, stackName } from '../directories/stacks.ts';
 import type { Stack } from '../driver.ts';
 import { removeTree } from '../tree/remove.ts';
-import { findGaps, type Gap } from './gaps.ts';
+import { findGaps } from './gaps.ts';
 import { DIFF } from './places.ts';
 
 const BRANCH = /^(above|instead)-(\d+)$/;
@@ -29,18 +43,44 @@ export type Covers = ReadonlyMap<number, { readonly name: string; readonly inste
 /** @param room for how many more branches the union has room */
 export function coversOf(directories: Directories, stack: Stack, room: number): Covers {
   if (stack.length < 2) return new Map();
-  const name = looksName('covers', stack);
-  if (!existsSync(join(directories.path, name))) {
-    const paths = placesOf(findGaps(stack.map((id) => directories.of(id, DIFF))));
-    const kind = paths.size > room ? 'instead' : 'above';
-    makeLooks(directories, name, stack, (path) => {
-      for (const [layer, hidden] of paths) {
-        const files = kind === 'above' ? undefined : directories.of(stack[layer]!, DIFF);
-        cover(join(path, `${kind}-${layer}`), hidden, files);
-      }
-    });
+  const name = coversName(stack);
+  if (!hasStack(directories, name)) {
+    const places = placesIn(directories, stack);
+    makeStack(directories, name, stack, fillCovers(directories, stack, places, places.size > room));
   }
   return readCovers(directories, name);
+}
+
+function coversName(stack: Stack): string {
+  return stackName('covers', stack);
+}
+
+/** For the store's housekeeping. */
+export function kindOfCovers(directories: Directories): StackKind {
+  return {
+    nameOf: coversName,
+    fill: (stack, made) => {
+      // How much room there was is known no more.
+      const instead = [...readCovers(directories, relative(directories.path, made)).values()].some(
+        (one) => one.instead,
+      );
+      return fillCovers(directories, stack, placesIn(directories, stack), instead);
+    },
+  };
+}
+
+function fillCovers(
+  directories: Directories,
+  stack: Stack,
+  places: ReadonlyMap<number, readonly Buffer[]>,
+  instead: boolean,
+): (path: string) => void {
+  return (path) => {
+    for (const [layer, hidden] of places) {
+      const files = instead ? directories.of(stack[layer]!, DIFF) : undefined;
+      cover(join(path, `${instead ? 'instead' : 'above'}-${layer}`), hidden, files);
+    }
+  };
 }
 
 function readCovers({ path }: Directories, name: string): Covers {
@@ -53,10 +93,11 @@ function readCovers({ path }: Directories, name: string): Covers {
 }
 
 /** As few branches as can be: what is to be hidden above which layer. */
-function placesOf(gaps: readonly Gap[]): Map<number, Buffer[]> {
+function placesIn(directories: Directories, stack: Stack): Map<number, Buffer[]> {
+  const gaps = findGaps(stack.map((id) => directories.of(id, DIFF)));
   const places = new Map<number, Buffer[]>();
   let last = -1;
-  for (const { path, from, to } of [...gaps].sort((a, b) => a.to - b.to)) {
+  for (const { path, from, to } of gaps.toSorted((a, b) => a.to - b.to)) {
     if (last < from) last = to;
     const hidden = places.get(last) ?? [];
     hidden.push(path);
@@ -72,39 +113,48 @@ function cover(branch: string, hidden: readonly Buffer[], layer: string | undefi
   if (layer !== undefined) linkAll(layer, files);
   const [root, trash] = [openDirectory(files), openDirectory(replaced)];
   try {
-    // Without `dirperm1` what one of the branches forbids is forbidden; what this one allows never counts.
-    if (layer === undefined) chmodFd(root, 0o777);
+    if (layer === undefined) dressForNobody(root);
     for (const [at, path] of hidden.entries()) hide(root, path, trash, `${at}`);
   } finally {
     closeFd(root);
     closeFd(trash);
   }
   for (const _ of removeTree(replaced));
+  utimesSync(branch, 0, 0);
 }
 
 /** Puts a whiteout in the place of `path`; what is there goes to the trash. */
-function hide(root: number, path: Buffer, trash: number, trashName: string): void {
-  let fd = root;
-  let start = 0;
-  try {
-    for (let slash = path.indexOf(0x2f); slash !== -1; slash = path.indexOf(0x2f, start)) {
-      const next = enter(fd, path.subarray(start, slash));
-      if (fd !== root) closeFd(fd);
-      fd = next;
-      start = slash + 1;
-    }
-    const name = path.subarray(start);
+function hide(fd: number, path: Buffer, trash: number, trashName: string): void {
+  const slash = path.indexOf(0x2f);
+  const name = slash === -1 ? path : path.subarray(0, slash);
+  // In a layer's place its directories keep their times.
+  const { mtimeSeconds, mtimeNanoseconds } = statFd(fd);
+  if (slash === -1) {
     if (statAt(fd, name)) renameAt(fd, name, trash, trashName);
-    closeFd(openAt(fd, whiteoutNameOf(name), O_WRONLY | O_CREAT, 0o444));
-  } finally {
-    if (fd !== root) closeFd(fd);
+    const whiteout = whiteoutNameOf(name);
+    closeFd(openAt(fd, whiteout, O_WRONLY | O_CREAT, 0o444));
+    setTimesAt(fd, whiteout, 0, 0);
+  } else {
+    const below = enter(fd, name);
+    try {
+      hide(below, path.subarray(slash + 1), trash, trashName);
+    } finally {
+      closeFd(below);
+    }
   }
+  setTimesOf(fd, mtimeSeconds, mtimeNanoseconds);
 }
 
 function enter(fd: number, name: Buffer): number {
   if (statAt(fd, name)) return openDirectoryAt(fd, name);
   mkdirAt(fd, name);
   const made = openDirectoryAt(fd, name);
-  chmodFd(made, 0o777);
+  dressForNobody(made);
   return made;
+}
+
+/** Without `dirperm1` what one of the branches forbids is forbidden; what this one allows, and its time, never count. */
+function dressForNobody(fd: number): void {
+  chmodFd(fd, 0o777);
+  setTimesOf(fd, 0, 0);
 }

@@ -3,8 +3,8 @@
  *
  *   DIRECTORY/ID/diff              a layer's branch, whiteouts as files `.wh.NAME`; or a snapshot's writable branch
  *   DIRECTORY/ID/implied           directories that the layer's tar implied (directories/implied.ts)
- *   DIRECTORY/.looks-HASH/diff     their looks in one stack (directories/looks.ts)
- *   DIRECTORY/.looks-HASH/above-N  what a stack hides and AUFS would show (covers.ts)
+ *   DIRECTORY/.stacks/HASH/diff    their looks in one stack (directories/looks.ts)
+ *   DIRECTORY/.stacks/HASH/above-N what a stack hides and AUFS would show (covers.ts)
  *   DIRECTORY/.empty               nothing
  *
  * AUFS keeps books of its own in writable branches (`.wh..wh.aufs`, `.wh..wh.orph`, `.wh..wh.plnk`); they stay after
@@ -12,7 +12,7 @@
  * (src/mounts/aufs-links.ts), and before a look at what has changed.
  */
 import { mkdirSync, realpathSync, statfsSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
 import { flushUnionOf } from '../../src/mounts/aufs-links.ts';
 import { describeUser, findUnion } from '../../src/mounts/aufs-unions.ts';
@@ -21,8 +21,10 @@ import { openMounts } from '../../src/mounts/open.ts';
 import { aufsSpelling } from '../changes/aufs.ts';
 import { changesOf } from '../changes/index.ts';
 import { Directories } from '../directories/directories.ts';
-import { looksWith, removeLooks, sweepLooks } from '../directories/looks.ts';
+import { kindsOfLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
+import { DirectoryCaches } from '../directories/stack-caches.ts';
+import { discard, stacksWith, sweepStack } from '../directories/stacks.ts';
 import { beginUnpacking } from '../directories/unpacked.ts';
 import type {
   Change,
@@ -32,10 +34,12 @@ import type {
   LayerToVerify,
   MountRequest,
   Stack,
+  StackCaches,
   StorageDriver,
   Usage,
 } from '../driver.ts';
-import { layerBranches } from './branches.ts';
+import { layerBranches, looksContext } from './branches.ts';
+import { kindOfCovers } from './covers.ts';
 import { type AufsPlaces, aufsPlaces, DIFF } from './places.ts';
 import { aufsMounts, canBeBranch } from './plan.ts';
 import { type OptionalOptions, optionsHere, probeAufs } from './probe.ts';
@@ -51,6 +55,7 @@ export interface AufsKernel extends OptionalOptions {
 export class AufsDriver implements StorageDriver {
   readonly name = 'aufs';
   readonly stacking = 'independent';
+  readonly caches: StackCaches;
   readonly #directories: Directories;
   readonly #places: AufsPlaces;
   #kernel: AufsKernel | undefined;
@@ -58,6 +63,10 @@ export class AufsDriver implements StorageDriver {
   /** @param kernel what is found by trying, when it first matters, unless it is given */
   constructor(directories: Directories, places: AufsPlaces, kernel?: AufsKernel) {
     this.#directories = directories;
+    this.caches = new DirectoryCaches(directories, [
+      kindOfCovers(directories),
+      ...kindsOfLooks(looksContext(directories)),
+    ]);
     this.#places = places;
     this.#kernel = kernel;
   }
@@ -96,7 +105,7 @@ export class AufsDriver implements StorageDriver {
     return aufsMounts({
       writable: writable ? this.#directories.of(id, DIFF) : undefined,
       layers: layers.map((layer) => join(this.#directories.path, layer, DIFF)),
-      xino: this.#places.xino(id ?? layers[0] ?? 'view'),
+      xino: this.#places.xino(id ?? basename(layers[0] ?? 'view')),
       acl,
       dirperm1,
       ignoreXattrErrors: tmpfs,
@@ -135,11 +144,12 @@ export class AufsDriver implements StorageDriver {
 
   async remove(id: LayerId): Promise<void> {
     // AUFS' branches, a layer's as well as a snapshot's, are in no mount table.
-    const paths = [this.#directories.of(id), ...looksWith(this.#directories, id)].map((path) => `${path}/`);
+    const stacks = stacksWith(this.#directories, id);
+    const paths = [this.#directories.of(id), ...stacks].map((path) => `${path}/`);
     const user = findUnion((branch) => paths.some((path) => branch.path.startsWith(path)));
     if (user) throw new TslayerError('IN_USE', `layer ${id} is mounted ${describeUser(user)}`);
     await this.#directories.remove(id);
-    removeLooks(this.#directories, id);
+    for (const path of stacks) discard(path);
   }
 
   async *list(): AsyncGenerator<LayerId, void> {
@@ -168,7 +178,7 @@ export const driver: DriverModule = {
       const what = `AUFS cannot mount ${JSON.stringify(directory)}: it holds one of : , =`;
       throw new TslayerError('INVALID_ARGUMENT', what, { hint: 'choose another --root' });
     }
-    const directories = await Directories.open(directory, { sweep: (name) => sweepLooks(directory, name) });
+    const directories = await Directories.open(directory, { sweep: (name) => sweepStack(directory, name) });
     mkdirSync(join(directory, EMPTY), { recursive: true });
     return new AufsDriver(directories, aufsPlaces(directory));
   },

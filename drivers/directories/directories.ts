@@ -1,15 +1,15 @@
 /**
  * Layers and snapshots as directories, for drivers that keep them so:
  *
- *   DIRECTORY/ID/            whole: it got its name when it was complete
- *   DIRECTORY/ID-new/        being made by the process that holds ID-lock
- *   DIRECTORY/ID-lock
- *   DIRECTORY/ID-removing-…  being deleted
+ *   DIRECTORY/ID/                       whole: it got its name when it was complete
+ *   DIRECTORY/.underway/ID/             being made by the process that holds ID.lock
+ *   DIRECTORY/.underway/ID.lock
+ *   DIRECTORY/.underway/ID.removing-…/  being deleted
  *
- * Both kinds of leftovers are swept when the store is opened, by whoever opens it.
+ * Leftovers of both kinds are swept when the store is opened, by whoever opens it.
  */
 import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
 import { type MountInfo, readMountInfo } from '../../src/mounts/mountinfo.ts';
 import { findUser } from '../../src/mounts/users.ts';
@@ -20,7 +20,7 @@ import type { LayerId, Usage } from '../driver.ts';
 import { removeTree } from '../tree/remove.ts';
 import { inSlices } from '../tree/slices.ts';
 import { treeUsage } from '../tree/usage.ts';
-import { idOfDraft, isId, isRemoving, LOCK_SUFFIX, NEW_SUFFIX, REMOVING_SUFFIX, requireId } from './names.ts';
+import { isId, isRemoving, LOCK_SUFFIX, REMOVING_SUFFIX, requireId, UNDERWAY } from './names.ts';
 
 /** A directory being made. Exactly one of `publish` and `discard` ends it; `discard` may be called again. */
 export interface Draft {
@@ -36,7 +36,7 @@ const MOUNT_TABLE_MS = 20;
 export interface DirectoriesOptions {
   /** Takes out of a directory what unlink(2) would be slow at or cannot delete (a subvolume), before the rest goes. */
   readonly dismantle?: (path: string) => void;
-  /** Sweeps what else a crash leaves of the driver's own, by its name. Called for each when the store is opened. */
+  /** Sweeps what else a crash leaves in `.underway`, by its name. Called for each when the store is opened. */
   readonly sweep?: (name: string) => void;
 }
 
@@ -52,7 +52,7 @@ export class Directories {
   }
 
   static async open(path: string, options: DirectoriesOptions = {}): Promise<Directories> {
-    mkdirSync(path, { recursive: true, mode: 0o700 });
+    mkdirSync(join(path, UNDERWAY), { recursive: true, mode: 0o700 });
     const directories = new Directories(path, options);
     await directories.#sweep();
     return directories;
@@ -60,6 +60,11 @@ export class Directories {
 
   of(id: LayerId, ...parts: readonly string[]): string {
     return join(this.path, requireId(id), ...parts);
+  }
+
+  /** Where something of that name is made, before it has its name. */
+  underway(name: string): string {
+    return join(this.path, UNDERWAY, name);
   }
 
   has(id: LayerId): boolean {
@@ -74,8 +79,8 @@ export class Directories {
   /** @throws TslayerError IN_USE while another process makes the same, ALREADY_EXISTS when it is there. */
   begin(id: LayerId): Draft {
     const final = this.of(id);
-    const path = final + NEW_SUFFIX;
-    const lock = tryLock(final + LOCK_SUFFIX);
+    const path = this.underway(id);
+    const lock = tryLock(path + LOCK_SUFFIX);
     if (!lock) throw new TslayerError('IN_USE', `layer ${id} is being written by another process`);
     try {
       if (existsSync(final)) throw new TslayerError('ALREADY_EXISTS', `layer ${id} exists already`);
@@ -144,7 +149,7 @@ export class Directories {
   }
 
   async #discard(path: string): Promise<void> {
-    const trash = `${path}${REMOVING_SUFFIX}-${process.pid}-${this.#removals++}`;
+    const trash = this.underway(`${basename(path)}${REMOVING_SUFFIX}-${process.pid}-${this.#removals++}`);
     try {
       renameSync(path, trash);
     } catch (error) {
@@ -179,27 +184,16 @@ export class Directories {
   }
 
   async #sweep(): Promise<void> {
-    for (const name of readdirSync(this.path)) {
-      this.#options.sweep?.(name);
-      if (!name.includes('-')) continue;
-      const id = idOfDraft(name);
+    const names = readdirSync(join(this.path, UNDERWAY)).map((name) => name.replace(/\.lock$/, ''));
+    for (const name of new Set(names)) {
       const sweep = async (): Promise<void> => {
-        if (isRemoving(name)) await this.#deleteTrash(join(this.path, name.replace(/-lock$/, '')));
-        if (id !== undefined) await this.#sweepDraft(id);
+        // A draft, too, is somebody's as long as its lock is held.
+        if (isId(name) || isRemoving(name)) await this.#deleteTrash(this.underway(name));
+        else this.#options.sweep?.(name);
       };
       // What cannot go now stays for another time, and a store opens: something is mounted in it, or another driver
       // made it in the course of a conversion.
       await sweep().catch(() => undefined);
-    }
-  }
-
-  async #sweepDraft(id: LayerId): Promise<void> {
-    const lock = tryLock(this.of(id) + LOCK_SUFFIX);
-    if (!lock) return;
-    try {
-      await this.#delete(this.of(id) + NEW_SUFFIX);
-    } finally {
-      release(lock);
     }
   }
 }

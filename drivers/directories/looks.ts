@@ -3,38 +3,21 @@
  * as the topmost layer that names each of them, for the top of a stack's layers. Most stacks need none. Where a union
  * takes no layer more, they come in the place of the topmost one, with links of all that it has.
  *
- *   DIRECTORY/.looks-HASH/diff    the directories
- *   DIRECTORY/.looks-HASH/stack   the stack that it is for, ids by spaces
- *
- * A cache: made when a stack is first mounted, removed with any layer of the stack.
+ *   DIRECTORY/.stacks/HASH/diff    the directories (stacks.ts)
  */
-import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  statSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { TslayerError } from '../../src/errors.ts';
-import { findUser } from '../../src/mounts/users.ts';
 import { statAt } from '../../src/sys/at.ts';
-import { closeFd, hasErrno } from '../../src/sys/libc.ts';
+import { closeFd } from '../../src/sys/libc.ts';
 import { AT_FDCWD } from '../../src/sys/mount-api.ts';
 import { isDirectory } from '../../src/sys/walk.ts';
 import type { LayerId, Stack } from '../driver.ts';
 import { linkTree } from '../tree/link.ts';
-import { removeTree } from '../tree/remove.ts';
 import type { Directories } from './directories.ts';
 import { readImplied } from './implied.ts';
 import { dressRoot, openDirectory } from './root.ts';
-
-const PREFIX = '.looks-';
-const STACK = 'stack';
+import type { StackKind } from './stack-caches.ts';
+import { hasStack, makeStack, stackName } from './stacks.ts';
 
 /** How a layer's directory says that something of the layers below is hidden. Paths are bytes on disk. */
 export interface Marks {
@@ -71,78 +54,45 @@ export function withLooks(context: LooksContext, stack: Stack, request: LooksReq
 }
 
 /** Name of the directory for the top of the stack; undefined where every directory looks right already. */
-function looksFor(context: LooksContext, stack: Stack, { withRoot, room }: LooksRequest): string | undefined {
-  if (stack.length < 2) return undefined;
-  const layers = stack.map((id) => layerOf(context, id));
-  const implied = new Set(layers.flatMap((layer) => [...layer.implied]));
-  if (!withRoot) implied.delete('');
+function looksFor(context: LooksContext, stack: Stack, request: LooksRequest): string | undefined {
+  const { directories } = context;
+  const implied = impliedIn(context, stack, request);
   if (implied.size === 0) return undefined;
-  const name = looksName(`${withRoot} ${room}`, stack);
-  if (existsSync(join(context.directories.path, name))) return name;
-  const wrong = [...implied].filter((directory) => modelOf(context.marks, layers, directory)?.shown === false);
-  if (wrong.length === 0) return undefined;
-  build(context, layers, wrong, { name, room });
+  const name = looksName(stack, request);
+  if (hasStack(directories, name)) return name;
+  const fill = fillLooks(context, stack, request);
+  if (fill === undefined) return undefined;
+  makeStack(directories, name, stack, fill);
   return name;
 }
 
-/** What is made of a whole stack has a name of its purpose and the stack. */
-export function looksName(purpose: string, stack: Stack): string {
-  const key = createHash('sha256')
-    .update(`${purpose} ${stack.join(' ')}`)
-    .digest('hex');
-  return PREFIX + key.slice(0, 32);
+function looksName(stack: Stack, { withRoot, room }: LooksRequest): string {
+  return stackName(`${withRoot} ${room}`, stack);
 }
 
-/** Makes a directory of a stack, `fill`ed and then named at once. */
-export function makeLooks(directories: Directories, name: string, stack: Stack, fill: (path: string) => void): void {
-  const temporary = mkdtempSync(join(directories.path, '.new-looks-'));
-  try {
-    fill(temporary);
-    // Synced, and what was made before it with it: looks that do not tell their stack would stay for ever.
-    writeFileSync(join(temporary, STACK), stack.join(' '), { flush: true });
-    renameSync(temporary, join(directories.path, name));
-  } catch (error) {
-    discard(temporary);
-    // Another process was faster: its directory is the same.
-    if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error;
-  }
+/** All that any layer implies, where there is a layer below. */
+function impliedIn({ directories }: LooksContext, stack: Stack, { withRoot }: LooksRequest): Set<string> {
+  const implied = new Set(stack.length < 2 ? [] : stack.flatMap((id) => [...readImplied(directories.of(id))]));
+  if (!withRoot) implied.delete('');
+  return implied;
 }
 
-/** Removes the looks of all stacks that the layer is in. */
-export function removeLooks(directories: Directories, id: LayerId): void {
-  for (const path of looksWith(directories, id)) discard(path);
+/** How the looks of a stack are made; undefined where it needs none. */
+function fillLooks(context: LooksContext, stack: Stack, request: LooksRequest): ((path: string) => void) | undefined {
+  const layers = stack.map((id) => layerOf(context, id));
+  const implied = [...impliedIn(context, stack, request)];
+  const wrong = implied.filter((directory) => modelOf(context.marks, layers, directory)?.shown === false);
+  return wrong.length === 0 ? undefined : (path) => build(context, layers, wrong, { path, room: request.room });
 }
 
-/**
- * To be asked before the layer is removed: a union may show looks that came in its place, and not the layer itself.
- * @throws TslayerError IN_USE
- */
-export function requireLooksUnused(directories: Directories, id: LayerId): void {
-  for (const path of looksWith(directories, id)) {
-    const user = findUser(path);
-    if (user) throw new TslayerError('IN_USE', `layer ${id} is mounted at ${user.mountPoint}`);
-  }
-}
-
-/** The looks of all stacks that the layer is in: paths. */
-export function looksWith({ path }: Directories, id: LayerId): string[] {
-  return readdirSync(path)
-    .filter((name) => name.startsWith(PREFIX))
-    .map((name) => join(path, name))
-    .filter((looks) => stackOf(looks).includes(id));
-}
-
-function stackOf(looks: string): string[] {
-  try {
-    return readFileSync(join(looks, STACK), 'utf8').split(' ');
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return [];
-    throw error;
-  }
-}
-
-function discard(path: string): void {
-  for (const _ of removeTree(path));
+/** For the store's housekeeping. */
+export function kindsOfLooks(context: LooksContext): StackKind[] {
+  const both = [true, false];
+  const requests = both.flatMap((withRoot) => both.map((room) => ({ withRoot, room })));
+  return requests.map((request) => ({
+    nameOf: (stack) => looksName(stack, request),
+    fill: (stack) => fillLooks(context, stack, request),
+  }));
 }
 
 function layerOf({ directories, part }: LooksContext, id: LayerId): Layer {
@@ -193,24 +143,25 @@ function diskPath(files: string, directory: string): Buffer {
 }
 
 interface Build {
-  readonly name: string;
+  readonly path: string;
   readonly room: boolean;
 }
 
-function build(context: LooksContext, layers: readonly Layer[], wrong: readonly string[], { name, room }: Build): void {
-  const stack = layers.map(({ id }) => id);
-  makeLooks(context.directories, name, stack, (path) => {
-    const files = join(path, context.part);
-    const sorted = [...new Set(wrong.flatMap(withParents))].sort();
-    mkdirSync(files);
-    if (!room) linkAll(layers[0]!.files, files);
-    for (const directory of sorted) mkdirSync(diskPath(files, directory), { recursive: true });
-    // The deepest first: what is made inside changes a directory's time.
-    for (const directory of sorted.reverse()) {
-      const model = modelOf(context.marks, layers, directory);
-      dressRoot(diskPath(files, directory), model?.path);
-    }
-  });
+function build(
+  { part, marks }: LooksContext,
+  layers: readonly Layer[],
+  wrong: readonly string[],
+  { path, room }: Build,
+): void {
+  const files = join(path, part);
+  const sorted = [...new Set(wrong.flatMap(withParents))].sort();
+  mkdirSync(files);
+  if (!room) linkAll(layers[0]!.files, files);
+  for (const directory of sorted) mkdirSync(diskPath(files, directory), { recursive: true });
+  // The deepest first: what is made inside changes a directory's time.
+  for (const directory of sorted.reverse()) {
+    dressRoot(diskPath(files, directory), modelOf(marks, layers, directory)?.path);
+  }
 }
 
 /** Links of all that a layer has. */
@@ -228,13 +179,4 @@ export function linkAll(from: string, to: string): void {
 function withParents(directory: string): string[] {
   const parts = directory === '' ? [] : directory.split('/');
   return Array.from({ length: parts.length + 1 }, (_, length) => parts.slice(0, length).join('/'));
-}
-
-const A_MINUTE_MS = 60_000;
-
-/** Removes what a crash left, if that is what has this name; what another process is at takes milliseconds. */
-export function sweepLooks(path: string, name: string): void {
-  if (!name.startsWith('.new-looks-')) return;
-  const stat = statSync(join(path, name), { throwIfNoEntry: false });
-  if (stat && Date.now() - stat.mtimeMs > A_MINUTE_MS) discard(join(path, name));
 }

@@ -4,11 +4,14 @@ import type { LayerId } from '../driver.ts';
 
 const ID = /^[0-9a-z]{1,16}$/;
 
-/** Being made: nothing counts on it. */
-export const NEW_SUFFIX = '-new';
+/**
+ * Below a driver's directory: what is being made or removed. In a place of its own, for whoever opens a store looks for
+ * leftovers, and must not have to read the names of all layers for that.
+ */
+export const UNDERWAY = '.underway';
 /** Being deleted: nothing names it any more. AUFS' and Docker's word. */
-export const REMOVING_SUFFIX = '-removing';
-export const LOCK_SUFFIX = '-lock';
+export const REMOVING_SUFFIX = '.removing';
+export const LOCK_SUFFIX = '.lock';
 
 /** Ids end up in paths and mount options: nothing but their own alphabet may get that far. */
 export function requireId(id: LayerId): LayerId {
@@ -19,9 +22,3 @@ export function requireId(id: LayerId): LayerId {
 export const isId = (name: string): boolean => ID.test(name);
 
 export const isRemoving = (name: string): boolean => name.includes(REMOVING_SUFFIX);
-
-/** The id that a half-made directory, or its lock, is for. */
-export function idOfDraft(name: string): LayerId | undefined {
-  const [, id] = /^([0-9a-z]{1,16})-(?:new|lock)$/.exec(name) ?? [];
-  return id;
-}

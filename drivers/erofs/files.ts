@@ -3,8 +3,9 @@
  *
  *     ID.erofs         a layer, complete: it gets this name when it is verified
  *     ID.root.erofs    the same, of a layer whose root is opaque: nothing below it is mounted
- *     ID.partial       a layer being written; whoever writes it holds its flock
  *     ID/diff, work    a writable snapshot (drivers/directories)
+ *     .underway/       snapshots being made or removed; and layers being written, as ID.partial: whoever writes one
+ *                      holds its flock
  *     .stacks/         files made of whole stacks (stack-files.ts)
  *     .empty/          a directory with nothing in it, for stacks of fewer layers than overlayfs wants
  */
@@ -12,7 +13,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
 import { unlinkAside } from '../../src/sys/unlink.ts';
-import { isId, requireId } from '../directories/names.ts';
+import { isId, requireId, UNDERWAY } from '../directories/names.ts';
 import type { LayerId } from '../driver.ts';
 import { StackFiles, sweepPartial } from './stack-files.ts';
 
@@ -44,7 +45,7 @@ export class LayerFiles {
   }
 
   partial(id: LayerId): string {
-    return join(this.directory, requireId(id) + PARTIAL);
+    return join(this.directory, UNDERWAY, requireId(id) + PARTIAL);
   }
 
   /** The file of a layer that is there. */
@@ -70,9 +71,10 @@ export class LayerFiles {
     sweepPartial(this.partial(id));
   }
 
-  /** Removes what a process that died was writing, if that is what has this name. */
+  /** Removes what a process that died was writing, if that is what has this name in `.underway`. */
   sweep(name: string): void {
-    if (idOf(name, PARTIAL) !== undefined) sweepPartial(join(this.directory, name));
+    const id = idOf(name, PARTIAL);
+    if (id !== undefined) sweepPartial(this.partial(id));
   }
 }
 

@@ -100,8 +100,12 @@ class ErofsDriver implements StorageDriver {
 
   list(): AsyncIterable<LayerId> {
     return oneByOne(async () => {
-      const names = await readNames(this.#layers.directory);
-      return [...names.flatMap((name) => layerIdOf(name) ?? []), ...names.filter(isId)];
+      const ids: LayerId[] = [];
+      for (const name of await readNames(this.#layers.directory)) {
+        const id = layerIdOf(name) ?? name;
+        if (id !== name || isId(name)) ids.push(id);
+      }
+      return ids;
     });
   }
 }

@@ -4,18 +4,21 @@
  *   DIRECTORY/ID/diff            a layer's files, whiteouts as character devices 0:0; or a snapshot's upper directory
  *   DIRECTORY/ID/work            a snapshot's work directory
  *   DIRECTORY/ID/implied    directories that the layer's tar implied (directories/implied.ts)
- *   DIRECTORY/.looks-HASH/diff   their looks in one stack (directories/looks.ts)
+ *   DIRECTORY/.stacks/HASH/diff  their looks in one stack (directories/looks.ts)
  *   DIRECTORY/.empty/1, 2        nothing
  */
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { openMounts } from '../../src/mounts/open.ts';
+import { requireUnused } from '../../src/mounts/users.ts';
 import { changesOf } from '../changes/index.ts';
 import { overlayFilter, overlaySpelling } from '../changes/overlay.ts';
 import { Directories } from '../directories/directories.ts';
-import { removeLooks, requireLooksUnused, sweepLooks } from '../directories/looks.ts';
+import { kindsOfLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
+import { DirectoryCaches } from '../directories/stack-caches.ts';
+import { discard, stacksWith, sweepStack } from '../directories/stacks.ts';
 import { beginUnpacking } from '../directories/unpacked.ts';
 import type {
   Change,
@@ -25,20 +28,23 @@ import type {
   LayerToVerify,
   MountRequest,
   Stack,
+  StackCaches,
   StorageDriver,
   Usage,
 } from '../driver.ts';
 import { inUserNamespace } from '../overlay/upper.ts';
-import { DIFF, emptyDirectories, mountsOf, type OverlayContext, WORK } from './mounts.ts';
+import { DIFF, emptyDirectories, looksContext, mountsOf, type OverlayContext, WORK } from './mounts.ts';
 import { probeOverlay } from './probe.ts';
 
 class OverlayDriver implements StorageDriver {
   readonly name = 'overlayfs';
   readonly stacking = 'independent';
+  readonly caches: StackCaches;
   readonly #context: OverlayContext;
 
   constructor(context: OverlayContext) {
     this.#context = context;
+    this.caches = new DirectoryCaches(context.directories, kindsOfLooks(looksContext(context)));
   }
 
   get #directories(): Directories {
@@ -89,9 +95,11 @@ class OverlayDriver implements StorageDriver {
   }
 
   async remove(id: LayerId): Promise<void> {
-    requireLooksUnused(this.#directories, id);
+    const stacks = stacksWith(this.#directories, id);
+    // A union may show looks that came in the layer's place, and not the layer itself.
+    for (const path of stacks) requireUnused(path, `layer ${id}`);
     await this.#directories.remove(id);
-    removeLooks(this.#directories, id);
+    for (const path of stacks) discard(path);
   }
 
   async *list(): AsyncGenerator<LayerId, void> {
@@ -104,7 +112,7 @@ export const driver: DriverModule = {
   summary: 'a directory a layer, merged by the kernel: what docker and podman do',
   probe: probeOverlay,
   async open(directory) {
-    const directories = await Directories.open(directory, { sweep: (name) => sweepLooks(directory, name) });
+    const directories = await Directories.open(directory, { sweep: (name) => sweepStack(directory, name) });
     for (const path of emptyDirectories(directories)) mkdirSync(path, { recursive: true });
     return new OverlayDriver({ directories, userxattr: inUserNamespace() });
   },

@@ -1,8 +1,9 @@
 /**
- * Caches that the driver keeps of whole stacks (erofs). A cache goes with any of its layers, by the driver.
+ * Caches that the driver keeps of whole stacks. A cache goes with any of its layers, by the driver.
  * Where each of them lives on in another image, only the rows tell that nobody needs the stack any more.
  */
 import type { StackCache } from '../../drivers/driver.ts';
+import { isTslayerError } from '../errors.ts';
 import type { ChainID } from '../oci/digest.ts';
 import type { StoreContext } from './context.ts';
 
@@ -12,16 +13,26 @@ export async function staleCaches(context: StoreContext): Promise<StackCache[]> 
   const found: StackCache[] = [];
   for await (const cache of caches?.list() ?? []) found.push(cache);
   if (found.length === 0) return found;
-  const stacks = stacksInUse(context);
   // The driver leaves out what lies below an opaque root: a cache begins as its stack does.
-  return found.filter(
-    ({ stack: cached }) => cached.length === 0 || !stacks.some((stack) => cached.every((id, at) => id === stack[at])),
+  const lengths = new Set(found.map(({ stack }) => stack.length));
+  const beginnings = new Set(
+    stacksInUse(context).flatMap((stack) => [...lengths].map((length) => stack.slice(0, length).join(' '))),
   );
+  return found.filter(({ stack }) => stack.length === 0 || !beginnings.has(stack.join(' ')));
 }
 
 export async function removeStaleCaches(context: StoreContext): Promise<void> {
+  for (const { name } of await staleCaches(context)) await removeCache(context, name);
+}
+
+/** One that something is mounted of stays for another time. */
+export async function removeCache(context: StoreContext, name: string): Promise<void> {
   const { caches } = await context.driver();
-  for (const { name } of await staleCaches(context)) await caches?.remove(name);
+  try {
+    await caches?.remove(name);
+  } catch (error) {
+    if (!isTslayerError(error, 'IN_USE')) throw error;
+  }
 }
 
 /** Ids of their layers, top first. */

@@ -13,6 +13,7 @@ import { MS_BIND, MS_REC, MS_REMOUNT, mount as mountCall } from '../sys/mount-ap
 import { chdir, fchdir } from '../sys/namespaces.ts';
 import type { Mount } from './mount.ts';
 import { joinParameters, type Parameter, parseOptions } from './options.ts';
+import { shortNameOf } from './short-names.ts';
 
 const MAX_DATA = 4095;
 
@@ -70,7 +71,7 @@ function byOwnNames(parameters: readonly Parameter[]): Shortened | undefined {
   if (parameters.some((parameter) => isPath(parameter) && hasSeparator(parameter))) return undefined;
   const lowers = parameters.filter(({ key }) => key === 'lowerdir+').map(({ value = '' }) => value);
   const source = commonDirectory(lowers);
-  const nameOf = (path: string): string => path.slice(source.length + 1).split('/')[0] ?? '';
+  const nameOf = (path: string): string => shortNameOf(source, path);
   const links = new Map(lowers.map((path) => [nameOf(path), path]));
   if (links.size < lowers.length) return undefined;
   const short = parameters.map((parameter) =>

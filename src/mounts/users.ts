@@ -3,6 +3,7 @@ import { TslayerError } from '../errors.ts';
 import { describeUser, findUnion } from './aufs-unions.ts';
 import type { Mount } from './mount.ts';
 import { type MountInfo, readMountInfo } from './mountinfo.ts';
+import { shortNameOf } from './short-names.ts';
 
 /** The first mount that shows `directory` or something below it: a union of it, or a bind mount. */
 export function findUser(directory: string, mounts: readonly MountInfo[] = readMountInfo()): MountInfo | undefined {
@@ -10,6 +11,17 @@ export function findUser(directory: string, mounts: readonly MountInfo[] = readM
     (mount) => mount.superOptions.some((option) => namesPath(option, directory)) || namesShortly(mount, directory),
   );
   return union ?? findBind(directory, mounts);
+}
+
+/**
+ * Refuses to change a directory that is mounted where this process can see it; `name` says what it is.
+ * @throws TslayerError IN_USE
+ */
+export function requireUnused(directory: string, name: string, mounts?: readonly MountInfo[]): void {
+  const user = findUser(directory, mounts);
+  if (user) throw new TslayerError('IN_USE', `${name} is mounted at ${user.mountPoint}`);
+  const union = findUnion(({ path }) => path.startsWith(`${directory}/`));
+  if (union) throw new TslayerError('IN_USE', `${name} is mounted ${describeUser(union)}`);
 }
 
 function namesPath(option: string, directory: string): boolean {
@@ -23,7 +35,7 @@ function namesPath(option: string, directory: string): boolean {
 /** Lower directories by short names, below the source: see classic.ts. */
 function namesShortly({ type, source, superOptions }: MountInfo, directory: string): boolean {
   if (type !== 'overlay' || !directory.startsWith(`${source}/`)) return false;
-  const [name = ''] = directory.slice(source.length + 1).split('/');
+  const name = shortNameOf(source, directory);
   const lowers = superOptions.find((option) => option.startsWith('lowerdir='));
   return lowers?.slice('lowerdir='.length).split(':').includes(name) ?? false;
 }

@@ -194,7 +194,7 @@ describe('with --driver aufs', () => {
     await run('--driver', 'aufs', 'pull', app);
     await run('fsck');
     assert.equal(await run('run', '--rm', app), 'good evening');
-    const left = readdirSync(join(root, 'layers')).filter((name) => /-new$|-removing/.test(name));
+    const left = readdirSync(join(root, 'layers/.underway'));
     assert.deepEqual(left, []);
   });
 });

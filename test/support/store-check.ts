@@ -5,8 +5,10 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { OpenStore } from '../../src/images/store.ts';
 import type { LeaseRow } from '../../src/metadata/leases.ts';
+import { namesIn } from '../../src/sys/names-in.ts';
 import { collect } from './collect.ts';
 
 export interface StoreCheckOptions {
@@ -84,6 +86,7 @@ async function checkLayers(store: OpenStore, options: StoreCheckOptions): Promis
   const named = [...rows, ...writable];
   const onDisk = (await collect(driver.list())).filter((id) => !options.leftovers || named.includes(id));
   assert.deepEqual(onDisk.sort(), named.sort(), 'the driver has the layers and snapshots that rows name');
+  assert.deepEqual(namesIn(join(store.paths.layers, '.underway')), [], 'no layer is half made or half gone');
   for (const image of metadata.images.list().filter((row) => row.unpacked && row.chainId !== null)) {
     assert.ok(metadata.snapshots.get(image.chainId as string), `${image.name} has its stack`);
   }

@@ -1,6 +1,6 @@
 /** The AUFS driver's layers, as files: what a kernel that has AUFS would be given to mount. */
 import assert from 'node:assert/strict';
-import { existsSync, lstatSync, readdirSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, rmSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import fc from 'fast-check';
@@ -15,6 +15,7 @@ import type { DriverModule } from '../../../drivers/driver.ts';
 import { driver as vfs } from '../../../drivers/vfs/index.ts';
 import { isTslayerError } from '../../../src/errors.ts';
 import { type Question, questions } from '../../support/aufs-answers.ts';
+import { collect } from '../../support/collect.ts';
 import { FakeAufs, FakeErrno } from '../../support/fake-aufs.ts';
 import { completeLayer, showItem, sketchyLayer } from '../../support/random-layers.ts';
 import { missing, root } from '../../support/requires.ts';
@@ -126,7 +127,25 @@ async function branchesOf(kit: Kit, id: string | undefined, stack: readonly stri
 
 /** The name of a cover, or `layer`. */
 function kindOf(branch: string): string {
-  return /\/\.looks-[0-9a-f]{32}\/([a-z]+-\d+)\/diff$/.exec(branch)?.[1] ?? 'layer';
+  return /\/\.stacks\/[0-9a-f]{32}\/([a-z]+-\d+)\/diff$/.exec(branch)?.[1] ?? 'layer';
+}
+
+/** What is kept of stacks is as it would be made again, until one of the covers is changed. */
+async function isChecked({ driver: { caches } }: Kit, cover: string): Promise<void> {
+  const found = await collect(caches!.list());
+  const verdicts = () => Promise.all(found.map(({ name }) => caches!.verify(name)));
+  assert.deepEqual(
+    await verdicts(),
+    found.map(() => undefined),
+  );
+  const { mtime } = statSync(cover);
+  const [whiteout = ''] = readdirSync(cover);
+  rmSync(join(cover, whiteout));
+  utimesSync(cover, mtime, mtime);
+  assert.deepEqual(
+    (await verdicts()).filter((verdict) => verdict !== undefined),
+    [`${cover.split('/').slice(-2).join('/')}/${whiteout} is gone`],
+  );
 }
 
 describe('layers of AUFS', { skip: missing(root) }, () => {
@@ -168,7 +187,7 @@ describe('layers of AUFS', { skip: missing(root) }, () => {
     const branches = mount?.options[0]?.slice('br:'.length).split(':') ?? [];
     assert.equal(branches.length, 4);
     const looks = branches[1]?.replace('=ro+wh', '') ?? '';
-    assert.match(looks, /\/\.looks-[0-9a-f]{32}\/diff$/);
+    assert.match(looks, /\/\.stacks\/[0-9a-f]{32}\/diff$/);
     assert.equal(statSync(join(looks, 'tmp')).mode & 0o7777, 0o1777);
     await kit.driver.remove(id);
     assert.ok(existsSync(looks));
@@ -188,6 +207,7 @@ describe('layers of AUFS', { skip: missing(root) }, () => {
     assert.deepEqual(readdirSync(cover).sort(), ['.wh.a', '.wh.d', 'b']);
     assert.deepEqual(readdirSync(join(cover, 'b')), ['.wh.c']);
     assert.deepEqual(await branchesOf(kit, undefined, stack), branches.slice(1), 'kept, and the same for a view');
+    await isChecked(kit, cover);
     await kit.driver.remove(id);
     await kit.driver.remove(stack[1]!);
     assert.equal(existsSync(cover), false);
@@ -216,6 +236,8 @@ describe('layers of AUFS', { skip: missing(root) }, () => {
     kernel.showAt(target);
     assert.deepEqual([readdirSync(join(target, 'a/b')), readdirSync(join(target, 'd'))], [[], []]);
     assert.equal(readdirSync(join(target, 'a')).length, 124);
+    assert.equal(statSync(cover).mtimeMs, statSync(join(kit.directory, 'layers', stack.at(-1)!, 'diff')).mtimeMs);
+    await isChecked(kit, cover);
   });
 
   test('a hidden directory is not looked through', async () => {
@@ -227,7 +249,7 @@ describe('layers of AUFS', { skip: missing(root) }, () => {
       [dir(''), file('w/x'), file('o/x')],
     );
     const [mount] = await kit.driver.mounts(await kit.snapshot(stack), stack, {});
-    const looks = /(\/[^:=]*\.looks-[^:=]*)=ro/.exec(mount?.options[0] ?? '')?.[1];
+    const looks = /(\/[^:=]*\.stacks\/[^:=]*)=ro/.exec(mount?.options[0] ?? '')?.[1];
     // Only `o` has a layer between that names it; nobody's looks reach through the whiteout of `w`.
     assert.deepEqual(readdirSync(looks ?? ''), ['o']);
     assert.equal(statSync(join(looks ?? '', 'o')).mode & 0o7777, 0o755);

@@ -52,7 +52,8 @@ describe('an unfinished EROFS layer', () => {
     file.close();
     await assert.rejects(application.commit({ bytes: 0, inodes: 1, warnings: [] }), { code: 'MALFORMED' });
     await application.abort();
-    assert.deepEqual(readdirSync(dir.path), ['.empty']);
+    assert.deepEqual(readdirSync(dir.path).sort(), ['.empty', '.underway']);
+    assert.deepEqual(readdirSync(join(dir.path, '.underway')), []);
   });
 
   test('is swept once its writer was killed, and not before', async (t) => {
@@ -69,7 +70,7 @@ describe('an unfinished EROFS layer', () => {
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     await new Promise((resolve) => child.stdout.once('data', resolve));
-    const partial = join(dir.path, 'l1.partial');
+    const partial = join(dir.path, '.underway/l1.partial');
     await erofs.open(dir.path);
     assert.equal(existsSync(partial), true);
     child.kill('SIGKILL');
