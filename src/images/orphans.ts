@@ -12,7 +12,7 @@ import type { OperationOptions } from '../progress.ts';
 import { blobPath } from '../store-layout.ts';
 import { removeBlobFile } from './collect.ts';
 import type { StoreContext } from './context.ts';
-import { staleCaches } from './stack-caches.ts';
+import { removeCache, staleCaches } from './stack-caches.ts';
 
 export interface Orphan {
   readonly kind: 'blob' | 'layer' | 'cache' | 'partial' | 'file';
@@ -75,7 +75,7 @@ export async function removeOrphans(
     throwIfAborted(signal);
     if (orphan.kind === 'blob' || orphan.kind === 'partial') await removeBlobFile(context, orphan.key as Digest);
     else if (orphan.kind === 'layer') await context.layers.removeFromDisk(orphan.key);
-    else if (orphan.kind === 'cache') await (await context.driver()).caches?.remove(orphan.key);
+    else if (orphan.kind === 'cache') await removeCache(context, orphan.key);
     else rmSync(join(context.paths.root, orphan.path), { recursive: true, force: true });
   }
 }
@@ -106,13 +106,25 @@ function digestsOfRows({ metadata: { database } }: StoreContext): string[] {
 
 /** Names that with the prefix are none of the digests. Both are sorted, so that they are walked side by side. */
 function namesBeyond(digests: readonly string[], prefix: string, names: readonly string[]): string[] {
+  const beyond: string[] = [];
   let at = 0;
-  return names
-    .map((name) => prefix + name)
-    .filter((digest) => {
-      while (at < digests.length && (digests[at] as string) < digest) at++;
-      return digests[at] !== digest;
-    });
+  for (const name of names) {
+    // Nearly always it is the next one, which takes no new string to see.
+    if (isMadeOf(digests[at], prefix, name)) {
+      at++;
+      continue;
+    }
+    const digest = prefix + name;
+    while (at < digests.length && (digests[at] as string) < digest) at++;
+    if (digests[at] !== digest) beyond.push(digest);
+    else at++;
+  }
+  return beyond;
+}
+
+function isMadeOf(digest: string | undefined, prefix: string, name: string): boolean {
+  if (digest?.length !== prefix.length + name.length) return false;
+  return digest.endsWith(name) && digest.startsWith(prefix);
 }
 
 async function orphanPartials({ blobs, metadata }: StoreContext): Promise<Orphan[]> {
@@ -128,9 +140,7 @@ async function orphanPartials({ blobs, metadata }: StoreContext): Promise<Orphan
 async function orphanLayers(context: StoreContext, found: ContentNames['layers']): Promise<Orphan[]> {
   const { metadata } = context;
   if (found.length === 0) return [];
-  const sql = 'SELECT id FROM layers UNION ALL SELECT id FROM snapshots WHERE id IS NOT NULL';
-  const [count, ids] = metadata.database.texts(['id'], sql);
-  const known = new Set(stringsIn(ids, count));
+  const known = new Set(idsOfRows(context));
   const garbage = garbageKeys(metadata);
   const unknown = new Set(found.filter((id) => !known.has(id) && !garbage.has(id)));
   if (unknown.size === 0) return [];
@@ -146,6 +156,12 @@ async function orphanLayers(context: StoreContext, found: ContentNames['layers']
       because: 'no row knows it',
     })),
   );
+}
+
+function idsOfRows({ metadata: { database } }: StoreContext): string[] {
+  const sql = 'SELECT id FROM layers UNION ALL SELECT id FROM snapshots WHERE id IS NOT NULL';
+  const [count, ids] = database.texts(['id'], sql);
+  return stringsIn(ids, count);
 }
 
 async function orphanCaches(context: StoreContext): Promise<Orphan[]> {

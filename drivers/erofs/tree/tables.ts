@@ -16,6 +16,11 @@ const MANY = 1 << 16;
  */
 export function widened<C extends Column>(column: C, rows: number): C {
   const grown = new (column.constructor as new (rows: number) => C)(rows);
+  // A few pages: the collector's are soon enough, and zeros soon copied.
+  if (column.length < STRETCH) {
+    grown.set(column as never);
+    return grown;
+  }
   for (let from = 0; from < column.length; from += STRETCH) {
     const stretch = column.subarray(from, from + STRETCH);
     if (stretch.some(isSet)) grown.set(stretch as never, from);
