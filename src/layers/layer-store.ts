@@ -54,6 +54,8 @@ export class LayerStore {
   readonly #options: LayerStoreOptions;
   /** Reserved, not used yet. */
   readonly #ids: string[] = [];
+  /** Those among them that have their garbage rows. */
+  readonly #expected: string[] = [];
 
   constructor(options: LayerStoreOptions) {
     this.#options = options;
@@ -124,14 +126,38 @@ export class LayerStore {
     return this.#options.session.open();
   }
 
+  /**
+   * Layers that are about to begin get their ids and garbage rows together: small ones take so little that a transaction
+   * more for each would show. Disposing forgets those that did not begin.
+   */
+  async expect(count: number): Promise<Disposable> {
+    if (count > 0) this.#expected.push(...(await this.#newIds('layer', await this.#options.driver(), count)));
+    return {
+      [Symbol.dispose]: () => {
+        const { metadata } = this.#options;
+        if (this.#expected.length === 0) return;
+        metadata.transaction(() => {
+          for (const id of this.#expected.splice(0)) metadata.garbage.delete('layer', id);
+        });
+      },
+    };
+  }
+
   /** A new id for what `driver` is going to make, recorded as garbage of this session until a row names it. */
   async newId(kind: 'layer' | 'snapshot', driver: StorageDriver): Promise<string> {
+    const expected = kind === 'layer' ? this.#expected.shift() : undefined;
+    return expected ?? ((await this.#newIds(kind, driver, 1))[0] as string);
+  }
+
+  async #newIds(kind: 'layer' | 'snapshot', driver: StorageDriver, count: number): Promise<string[]> {
     const { metadata } = this.#options;
     const session = await this.session();
-    if (this.#ids.length === 0) this.#ids.push(...metadata.settings.reserveIds(ID_BLOCK));
-    const id = this.#ids.shift() as string;
-    metadata.transaction(() => metadata.garbage.put({ kind, key: id, session, driver: driver.name }));
-    return id;
+    if (this.#ids.length < count) this.#ids.push(...metadata.settings.reserveIds(Math.max(count, ID_BLOCK)));
+    const ids = this.#ids.splice(0, count);
+    metadata.transaction(() => {
+      for (const id of ids) metadata.garbage.put({ kind, key: id, session, driver: driver.name });
+    });
+    return ids;
   }
 
   /** A row must not name what another driver than the recorded one has made. Inside a transaction. */

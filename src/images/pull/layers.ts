@@ -38,6 +38,8 @@ export async function obtainLayers(jobs: readonly LayerJob[], options: ObtainOpt
   const [begun, working] = [pLimit(concurrency + WAITING), pLimit(concurrency)];
   const work = new LayerWork({ ...options, signal });
   const sequential = context.metadata.settings.get('stacking') === 'sequential';
+  const isNew = ({ target }: LayerJob): boolean => target !== undefined && !context.metadata.layers.get(target.key);
+  using _expected = await context.layers.expect(jobs.filter(isNew).length);
   let below: Promise<void> | undefined;
   const running = jobs.map((job) => {
     const parent = sequential && job.target ? below : undefined;
