@@ -1,13 +1,13 @@
 /** What `npm publish` would put into the world: packed, installed without a compiler, and run. */
 import assert from 'node:assert/strict';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
 import { stripTypeScriptTypes } from 'node:module';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { tslayer } from '../support/cli.ts';
 import { cannotLoop, loopFs } from '../support/loop-fs.ts';
 import { tarOf } from '../support/memory-images.ts';
-import { install, pack, project, run } from '../support/npm-package.ts';
+import { install, installLocked, pack, project, run } from '../support/npm-package.ts';
 import { requires } from '../support/requires.ts';
 import { tempDir } from '../support/temp-dir.ts';
 
@@ -46,6 +46,27 @@ test('the packed package works where it is installed, as a program and as a libr
   const used = await tslayer([], { command: [process.execPath, join(nodeModules, 'use.mjs')], env });
   assert.equal(used.stdout, '[[],true,true]\n', used.stderr);
 });
+
+test('a clone is installed where there is no compiler, and its Node needs nothing that a machine may lack', async (t) => {
+  using dir = tempDir('clone');
+  const manifest = JSON.parse(readFileSync(join(project, 'package.json'), 'utf8')) as Record<string, unknown>;
+  // What the project itself does when it is installed is to build, from what is not here.
+  writeFileSync(join(dir.path, 'package.json'), JSON.stringify({ ...manifest, scripts: {} }));
+  copyFileSync(join(project, 'package-lock.json'), join(dir.path, 'package-lock.json'));
+  if (!(await installLocked(t, dir.path))) return;
+  const modules = join(dir.path, 'node_modules');
+  const node = realpathSync(join(modules, '.bin/node'));
+  const script = `new (require('better-sqlite3'))(':memory:'); require('koffi'); console.log(process.versions.node)`;
+  const { stdout } = await run(node, ['-e', script], { cwd: dir.path });
+  assert.match(stdout, /^\d+\.\d+/);
+  assert.ok(!existsSync(join(modules, 'better-sqlite3/build')), 'nothing was built');
+  const { stdout: libraries } = await run('ldd', [node]);
+  const strangers = libraries.split('\n').filter((line) => line !== '' && !USUAL_LIBRARIES.test(line));
+  assert.deepEqual(strangers, []);
+});
+
+/** Of glibc and of what every program in C++ brings: Debian's `nodejs` depends on no others that count. */
+const USUAL_LIBRARIES = /linux-vdso|ld-linux|lib(?:c|m|dl|pthread|stdc\+\+|gcc_s)\.so/;
 
 test('a driver that is a package of its own passes the installed suite, and makes a store by its name', async (t) => {
   if (!requires(t, () => cannotLoop('btrfs'))) return;

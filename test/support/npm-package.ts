@@ -15,11 +15,20 @@ export const run: (
 /** Programs that would be needed to build native code, and are not to be. */
 const NO_COMPILER = { CC: '/bin/false', CXX: '/bin/false', MAKE: '/bin/false', npm_config_node_gyp: '/bin/false' };
 
-/** False when there is no package registry to install from. */
-export async function install(t: TestContext, args: readonly string[], cwd: string): Promise<boolean> {
+/** `npm install`. False when there is no package registry to install from. */
+export function install(t: TestContext, args: readonly string[], cwd: string): Promise<boolean> {
+  return npm(t, 'install', args, cwd);
+}
+
+/** `npm ci`, by a lock that is there. False as of `install`. */
+export function installLocked(t: TestContext, cwd: string): Promise<boolean> {
+  return npm(t, 'ci', [], cwd);
+}
+
+async function npm(t: TestContext, command: string, args: readonly string[], cwd: string): Promise<boolean> {
   try {
     const quiet = ['--no-audit', '--no-fund', '--loglevel=error', '--fetch-retries=0'];
-    await run('npm', ['install', ...quiet, ...args], { cwd, env: { ...process.env, ...NO_COMPILER } });
+    await run('npm', [command, ...quiet, ...args], { cwd, env: { ...process.env, ...NO_COMPILER } });
     return true;
   } catch (error) {
     if (!/ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT|ENETUNREACH/.test(String(error))) throw error;
