@@ -72,16 +72,16 @@ export class StoreGraph {
 
 /** What each blob names: where its children begin, and the children of all. */
 function childrenOf(database: Database, blobs: KeyList): [from: Int32Array, children: Int32Array] {
-  const [parents, keys, counts, names] = database.texts(
-    ['parent', 'count', 'children'],
-    `SELECT parent, count(*) AS count, group_concat(child, ' ') AS children
-     FROM (SELECT parent, child FROM refs ORDER BY parent, position) GROUP BY parent ORDER BY parent`,
+  const [parents, keys, counts] = database.texts(
+    ['parent', 'count'],
+    'SELECT parent, count(*) AS count FROM refs GROUP BY parent ORDER BY parent',
   );
+  const [count, names] = database.texts(['child'], 'SELECT child FROM refs ORDER BY parent, position');
   const from = new Int32Array(blobs.length + 1);
   const counted = numbersIn(counts, parents);
   // A parent is stored, always.
   for (const [i, parent] of blobs.placesOf(new KeyList(keys, parents)).entries())
     from[parent + 1] = counted[i] as number;
   for (let i = 1; i < from.length; i++) from[i] = (from[i] as number) + (from[i - 1] as number);
-  return [from, blobs.placesOf(new KeyList(names, from[blobs.length] as number))];
+  return [from, blobs.placesOf(new KeyList(names, count))];
 }

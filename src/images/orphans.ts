@@ -140,9 +140,9 @@ async function orphanPartials({ blobs, metadata }: StoreContext): Promise<Orphan
 async function orphanLayers(context: StoreContext, found: ContentNames['layers']): Promise<Orphan[]> {
   const { metadata } = context;
   if (found.length === 0) return [];
-  const known = new Set(idsOfRows(context));
   const garbage = garbageKeys(metadata);
-  const unknown = new Set(found.filter((id) => !known.has(id) && !garbage.has(id)));
+  const beyond = namesBeyond(idsOfRows(context), '', found.toSorted());
+  const unknown = new Set(beyond.filter((id) => !garbage.has(id)));
   if (unknown.size === 0) return [];
   // As with blobs.
   const there = (await layerIds(context)).filter((id) => unknown.has(id));
@@ -159,7 +159,7 @@ async function orphanLayers(context: StoreContext, found: ContentNames['layers']
 }
 
 function idsOfRows({ metadata: { database } }: StoreContext): string[] {
-  const sql = 'SELECT id FROM layers UNION ALL SELECT id FROM snapshots WHERE id IS NOT NULL';
+  const sql = 'SELECT id FROM layers UNION ALL SELECT id FROM snapshots WHERE id IS NOT NULL ORDER BY id';
   const [count, ids] = database.texts(['id'], sql);
   return stringsIn(ids, count);
 }
