@@ -34,7 +34,10 @@ export interface ContainerParts {
 export function leaveHost(init: RemoteProcess, spec: ContainerSpec): void {
   init.unshare(CLONE_NEWNS);
   // Slave: what the host unmounts goes away here too, and nothing done here shows on the host.
-  init.mount('', '/', '', MS_SLAVE | MS_REC);
+  // EINVAL where the root directory is no mount point, which pivot_root(2) could not leave either.
+  init.during('cannot set mounts apart (a chroot has to be a mount point: bind it onto itself)', () => {
+    init.mount('', '/', '', MS_SLAVE | MS_REC);
+  });
   // A user namespace's root is still to come into its own.
   if (!spec.userNamespace) enterOthers(init, spec);
   init.flush();
