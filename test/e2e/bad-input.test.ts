@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { type PackedLayer, packLayer, type TreeEntry } from '../../scripts/demo/layout.ts';
 import { type Finished, tslayer } from '../support/cli.ts';
+import { forAllUsers } from '../support/for-all-users.ts';
 import { type ImageServer, serveImages } from '../support/image-server.ts';
 import { kernelFs, requires, root } from '../support/requires.ts';
 import { tempDir } from '../support/temp-dir.ts';
@@ -215,14 +216,11 @@ describe('a machine that lacks', () => {
 });
 
 describe('without root', () => {
-  /** As nobody; the sources must be readable to everyone for that. */
-  const nobody = ['/usr/bin/setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'] as const;
-  const entry = join(import.meta.dirname, '../support/tslayer-from-source.ts');
+  const { prefix, node, support } = forAllUsers;
+  const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+  const command = [...prefix, ...nobody, node, join(support, 'tslayer-from-source.ts')] as const;
   const asNobody = (args: readonly string[], dir: string): Promise<Finished> =>
-    tslayer(args, {
-      command: [...nobody, process.execPath, entry],
-      env: { HOME: dir, TSLAYER_ROOT: join(dir, 'store') },
-    });
+    tslayer(args, { command, env: { HOME: dir, TSLAYER_ROOT: join(dir, 'store') } });
 
   test('an image can be stored and looked at, not mounted or run, and that is said in one line', async (t) => {
     if (!requires(t, root)) return;

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { packLayer } from '../../scripts/demo/layout.ts';
 import { type Finished, tslayer } from '../support/cli.ts';
+import { forAllUsers } from '../support/for-all-users.ts';
 import { baseLayer, type ImageServer, serveImages } from '../support/image-server.ts';
 import { program, requires, root } from '../support/requires.ts';
 
@@ -35,11 +36,12 @@ function addUser(): string {
   return join('/home', USER);
 }
 
+const CLI = [forAllUsers.node, join(forAllUsers.support, 'tslayer-from-source.ts')];
+
 function asUser(...args: string[]): Promise<Finished> {
-  const entry = join(import.meta.dirname, '../support/tslayer-from-source.ts');
-  const become = ['/usr/bin/setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--init-groups', '--'] as const;
+  const become = ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--init-groups', '--'];
   const env = { HOME: home, XDG_RUNTIME_DIR: undefined, XDG_CACHE_HOME: undefined };
-  return tslayer(args, { command: [...become, process.execPath, entry], env });
+  return tslayer(args, { command: [...forAllUsers.prefix, ...become, ...CLI], env });
 }
 
 async function succeed(...args: string[]): Promise<string> {
@@ -70,8 +72,7 @@ describe('an ordinary user', () => {
     const outside = await asUser('mount', image);
     assert.equal(outside.status, 4);
     assert.match(outside.stderr, /hint: .*tslayer unshare/);
-    const entry = join(import.meta.dirname, '../support/tslayer-from-source.ts');
-    const cli = `${process.execPath} ${entry}`;
+    const cli = CLI.join(' ');
     const script = `at=$(${cli} mount --name box ${image}) && cat $at/app/greeting && echo x > $at/app/new && ${cli} diff box && ${cli} umount box`;
     assert.equal(await succeed('unshare', 'sh', '-c', script), 'hello\nC /app\nA /app/new  2 B\nbox\n');
   });

@@ -6,12 +6,12 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { buildSpec, type ContainerSpec, newContainerId, type RunOptions } from '../../../src/launch/index.ts';
 import { makeBusyboxRootfs } from '../../support/busybox-rootfs.ts';
+import { forAllUsers } from '../../support/for-all-users.ts';
 import { program, requires, root } from '../../support/requires.ts';
 import { type TempDir, tempDir } from '../../support/temp-dir.ts';
 
 const UID = 42_042;
 const SUBORDINATE = 800_000;
-const SUPPORT = join(import.meta.dirname, '../../support');
 const needed = [root, ...['busybox', 'unshare', 'nsenter', 'setpriv', 'newuidmap'].map(program)];
 
 /** The machine's own files with a user more, seen by the test alone. */
@@ -56,8 +56,10 @@ describe('an ordinary user', { concurrency: false }, () => {
     container: ContainerSpec,
     ...args: string[]
   ): { status: number | null; stdout: string; stderr: string } {
-    const node = [process.execPath, '--no-warnings', join(SUPPORT, 'rootless-child.ts'), join(SUPPORT, child), ...args];
-    return spawnSync('unshare', ['-m', 'sh', '-c', WITH_USER, 'sh', ...node], {
+    const { prefix, node, support } = forAllUsers;
+    const programs = ['rootless-child.ts', child].map((name) => join(support, name));
+    const [first, ...words] = [...prefix, 'unshare', '-m', 'sh', '-c', WITH_USER, 'sh', node, '--no-warnings'] as const;
+    return spawnSync(first, [...words, ...programs, ...args], {
       encoding: 'utf8',
       env: {
         PATH: process.env.PATH,
