@@ -1,8 +1,7 @@
 /** Owners shifted for a container with a user namespace: no layer is copied or chowned, nothing shifted is stored. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chmodSync, closeSync, openSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { chmodSync, closeSync, openSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { dir, file } from '../../../drivers/conformance/items.ts';
@@ -11,31 +10,23 @@ import { driver as erofs } from '../../../drivers/erofs/index.ts';
 import { driver as overlayfs } from '../../../drivers/overlayfs/index.ts';
 import { driver as vfs } from '../../../drivers/vfs/index.ts';
 import { erofsMerged } from '../../support/erofs-merged.ts';
+import { holdUserNamespace, type NamespaceHolder, userNamespaces } from '../../support/in-user-namespace.ts';
 import { kernel, kernelFs, missing, program, root } from '../../support/requires.ts';
 
-const skip = missing(
-  root,
-  kernelFs('overlay'),
-  kernelFs('erofs'),
-  kernel(6, 12),
-  program('unshare'),
-  program('nsenter'),
-);
+const skip = missing(root, kernelFs('overlay'), kernelFs('erofs'), kernel(6, 12), program('nsenter'), userNamespaces);
 
 describe('owners are shifted for a user namespace', { skip }, () => {
-  let holder: ReturnType<typeof spawn>;
+  let holder: NamespaceHolder;
   let namespace: number;
 
   before(async () => {
-    holder = spawn('unshare', ['--user', 'sh', '-c', 'echo there; read end'], { stdio: ['pipe', 'pipe', 'inherit'] });
-    await once(holder.stdout!, 'data');
-    for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${holder.pid}/${map}`, '0 100000 65536');
+    holder = await holdUserNamespace();
     namespace = openSync(`/proc/${holder.pid}/ns/user`, 'r');
   });
 
   after(async () => {
     closeSync(namespace);
-    holder.stdin?.end();
+    holder[Symbol.dispose]();
     await closeUnpacker();
   });
 

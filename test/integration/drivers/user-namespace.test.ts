@@ -4,11 +4,11 @@ import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, test } from 'node:test';
 import { getXattr } from '../../../src/sys/xattr.ts';
-import { giveToNamespace, inUserNamespace } from '../../support/in-user-namespace.ts';
+import { giveToNamespace, inUserNamespace, userNamespaces } from '../../support/in-user-namespace.ts';
 import { kernel, kernelFs, missing, program, root } from '../../support/requires.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
-const skip = missing(root, kernelFs('overlay'), kernel(5, 11), program('unshare'), program('nsenter'));
+const skip = missing(root, kernelFs('overlay'), kernel(5, 11), program('nsenter'), userNamespaces);
 
 describe('overlayfs in a user namespace', { skip }, () => {
   test('layers, whiteouts, opaque directories and changes work by user attributes', async () => {

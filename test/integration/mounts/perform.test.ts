@@ -12,6 +12,7 @@ import { findMount, readMountInfo } from '../../../src/mounts/mountinfo.ts';
 import { performMounts } from '../../../src/mounts/perform.ts';
 import { sweepStages } from '../../../src/mounts/shared-stages.ts';
 import { detachBelow, isMounted, unmount } from '../../../src/mounts/unmount.ts';
+import { holdUserNamespace, userNamespaces } from '../../support/in-user-namespace.ts';
 import { kernel, kernelFs, program, requires, root } from '../../support/requires.ts';
 import { tempDir } from '../../support/temp-dir.ts';
 
@@ -260,15 +261,10 @@ describe('stages', () => {
 
 describe('idmapped stages', () => {
   test("a container's owners are shifted, what it writes is stored unshifted", async (t) => {
-    if (!requires(t, root, kernelFs('overlay'), kernel(5, 19), program('unshare'), program('nsenter'))) return;
+    if (!requires(t, root, kernelFs('overlay'), kernel(5, 19), program('nsenter'), userNamespaces)) return;
     const directory = workspace(t);
     const target = join(directory, 'target');
-    const holder = spawn('unshare', ['--user', 'sh', '-c', 'echo ready; read x'], {
-      stdio: ['pipe', 'pipe', 'inherit'],
-    });
-    await once(holder.stdout, 'data');
-    t.after(() => holder.stdin.end());
-    for (const map of ['uid_map', 'gid_map']) writeFileSync(`/proc/${holder.pid}/${map}`, '0 100000 65536');
+    using holder = await holdUserNamespace();
     chmodSync(directory, 0o755);
     lowers(directory, 1);
     for (const part of ['diff', 'work']) mkdirSync(join(directory, 'u', part), { recursive: true });
