@@ -84,11 +84,17 @@ export function stackOf({ path }: Directories, name: string): LayerId[] {
   }
 }
 
+/** What those who remove have read: a layer after the other, where an image has many. */
+const known = new WeakMap<Directories, Map<string, readonly LayerId[]>>();
+
 /** Paths of what was made of all stacks that a layer is in. */
 export function stacksWith(directories: Directories, id: LayerId): string[] {
-  return stackNames(directories)
-    .filter((name) => stackOf(directories, name).includes(id))
-    .map((name) => join(directories.path, name));
+  const before = known.get(directories);
+  const stacks = new Map(
+    stackNames(directories).map((name) => [name, before?.get(name) ?? stackOf(directories, name)] as const),
+  );
+  known.set(directories, stacks);
+  return [...stacks].filter(([, stack]) => stack.includes(id)).map(([name]) => join(directories.path, name));
 }
 
 export function discard(path: string): void {

@@ -17,6 +17,8 @@ import { verifyMetadata } from './tar-of-layer.ts';
 
 export class StackImages implements StackCaches {
   readonly #files: LayerFiles;
+  /** By path, for those who remove: a layer after the other, where an image has many. */
+  readonly #known: Map<string, readonly string[]> = new Map();
 
   constructor(files: LayerFiles) {
     this.#files = files;
@@ -39,18 +41,24 @@ export class StackImages implements StackCaches {
 
   /** Removes the images that a layer is part of, and those that do not tell. */
   removeWith(layer: LayerId): void {
-    for (const { path, layers } of this.#all()) {
+    for (const { path, tell } of this.#paths()) {
+      const layers = this.#known.get(path) ?? tell(path);
       if (layers === undefined || idsOf(layers).includes(layer)) rmSync(path, { force: true });
+      else this.#known.set(path, layers);
     }
   }
 
   *#all(): Generator<{ readonly path: string; readonly layers: readonly string[] | undefined }, void> {
+    for (const { path, tell } of this.#paths()) yield { path, layers: tell(path) };
+  }
+
+  *#paths(): Generator<{ readonly path: string; readonly tell: (path: string) => string[] | undefined }, void> {
     const tellers: Readonly<Record<StackFileKind, (path: string) => string[] | undefined>> = {
       looks: (path) => layersOf(this.#files, path),
       merged: partsOf,
     };
-    for (const [kind, layers] of Object.entries(tellers)) {
-      for (const path of this.#files.stacks.list(kind as StackFileKind)) yield { path, layers: layers(path) };
+    for (const [kind, tell] of Object.entries(tellers)) {
+      for (const path of this.#files.stacks.list(kind as StackFileKind)) yield { path, tell };
     }
   }
 
