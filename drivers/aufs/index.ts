@@ -24,7 +24,7 @@ import { Directories } from '../directories/directories.ts';
 import { kindsOfLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
 import { DirectoryCaches } from '../directories/stack-caches.ts';
-import { discard, stacksWith, sweepStack } from '../directories/stacks.ts';
+import { stacksWith, sweepStack } from '../directories/stacks.ts';
 import { beginUnpacking } from '../directories/unpacked.ts';
 import type {
   Change,
@@ -149,7 +149,7 @@ export class AufsDriver implements StorageDriver {
     const user = findUnion((branch) => paths.some((path) => branch.path.startsWith(path)));
     if (user) throw new TslayerError('IN_USE', `layer ${id} is mounted ${describeUser(user)}`);
     await this.#directories.remove(id);
-    for (const path of stacks) discard(path);
+    for (const path of stacks) await this.#directories.discard(path);
   }
 
   async *list(): AsyncGenerator<LayerId, void> {

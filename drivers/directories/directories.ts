@@ -119,7 +119,7 @@ export class Directories {
         release(lock);
       },
       discard: async () => {
-        if (!open) return this.#discard(final);
+        if (!open) return this.discard(final);
         open = false;
         await this.#delete(path);
         release(lock);
@@ -137,7 +137,7 @@ export class Directories {
     // A table that is a moment old may still have a mount that is gone.
     const user = findUser(this.of(id), this.#mountTable()) && findUser(this.of(id));
     if (user) throw new TslayerError('IN_USE', `layer ${id} is mounted at ${user.mountPoint}`);
-    await this.#discard(this.of(id));
+    await this.discard(this.of(id));
   }
 
   /** Read anew after a moment: an image's layers are removed one after the other. */
@@ -148,7 +148,8 @@ export class Directories {
     return this.#mounts.table;
   }
 
-  async #discard(path: string): Promise<void> {
+  /** Takes away what lies in the driver's directory: its name at once, so that no half of it is ever found there. */
+  async discard(path: string): Promise<void> {
     const trash = this.underway(`${basename(path)}${REMOVING_SUFFIX}-${process.pid}-${this.#removals++}`);
     try {
       renameSync(path, trash);

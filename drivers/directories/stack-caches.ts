@@ -6,7 +6,7 @@ import { inSlices } from '../tree/slices.ts';
 import { treeUsage } from '../tree/usage.ts';
 import { differenceOf } from './difference.ts';
 import type { Directories } from './directories.ts';
-import { discard, STACK, stackNames, stackOf, tryStack } from './stacks.ts';
+import { STACK, stackNames, stackOf, tryStack } from './stacks.ts';
 
 /** One kind of what is made of stacks. */
 export interface StackKind {
@@ -46,7 +46,7 @@ export class DirectoryCaches implements StackCaches {
 
   async remove(name: string): Promise<void> {
     requireUnused(this.#path(name), `layers/${name}`);
-    discard(this.#path(name));
+    await this.#directories.discard(this.#path(name));
   }
 
   /** What its name confirms: nothing else does. */

@@ -97,7 +97,7 @@ export function stacksWith(directories: Directories, id: LayerId): string[] {
   return [...stacks].filter(([, stack]) => stack.includes(id)).map(([name]) => join(directories.path, name));
 }
 
-export function discard(path: string): void {
+function discard(path: string): void {
   for (const _ of removeTree(path));
 }
 

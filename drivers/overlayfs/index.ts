@@ -18,7 +18,7 @@ import { Directories } from '../directories/directories.ts';
 import { kindsOfLooks } from '../directories/looks.ts';
 import { dressRoot, explicitRoot } from '../directories/root.ts';
 import { DirectoryCaches } from '../directories/stack-caches.ts';
-import { discard, stacksWith, sweepStack } from '../directories/stacks.ts';
+import { stacksWith, sweepStack } from '../directories/stacks.ts';
 import { beginUnpacking } from '../directories/unpacked.ts';
 import type {
   Change,
@@ -99,7 +99,7 @@ class OverlayDriver implements StorageDriver {
     // A union may show looks that came in the layer's place, and not the layer itself.
     for (const path of stacks) requireUnused(path, `layer ${id}`);
     await this.#directories.remove(id);
-    for (const path of stacks) discard(path);
+    for (const path of stacks) await this.#directories.discard(path);
   }
 
   async *list(): AsyncGenerator<LayerId, void> {
