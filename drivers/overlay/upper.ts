@@ -12,6 +12,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { asTslayerError } from '../../src/errors.ts';
+import { kernelFeatures } from '../../src/mounts/kernel.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { openMounts } from '../../src/mounts/open.ts';
 import { DT_DIR, DT_REG, openDirectoryAt, readDirectoryFd } from '../../src/sys/at.ts';
@@ -78,7 +79,8 @@ function tryOverlay(directory: string): string | undefined {
   if (!tellsTypes(join(directory, 'lower'))) {
     return 'the file system does not tell the types of directory entries (XFS: made with ftype=0)';
   }
-  using opened = openMounts([trialMount(directory, [...FEATURE_OPTIONS, ...extraOptions()])], { scratch: directory });
+  const options = [...FEATURE_OPTIONS, ...extraOptions(), ...volatileOption()];
+  using opened = openMounts([trialMount(directory, options)], { scratch: directory });
   const merged = `/proc/self/fd/${opened.fd}`;
   try {
     unlinkSync(join(merged, 'file'));
@@ -102,6 +104,12 @@ function storesMarks(merged: string, upper: string): boolean {
   }
   return overlayMarks(inUserNamespace()).isOpaque(Buffer.from(join(upper, 'dir')));
 }
+
+/**
+ * Without it the unmount syncs the whole file system that the upper directory is on, with all that anybody has written
+ * there: seconds, on a machine at work. Since 5.10; kernels that lack a later option are not asked.
+ */
+const volatileOption = (): string[] => (kernelFeatures().lowerdirAdd ? ['volatile'] : []);
 
 const extraOptions = (): string[] => (inUserNamespace() ? ['userxattr'] : []);
 
