@@ -3,7 +3,7 @@
  * others: then a command sees both at another place, in a mount namespace of its own.
  */
 import { statSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 
 const PROJECT = join(import.meta.dirname, '../..');
 /** There on every machine, and nobody's. */
@@ -19,14 +19,17 @@ interface ForAllUsers {
   readonly node: string;
   /** This directory. */
   readonly support: string;
+  /** The same file of the project. */
+  place(path: string): string;
 }
 
 export const forAllUsers: ForAllUsers = [PROJECT, process.execPath].every(isOpen)
-  ? { prefix: ['env'], node: process.execPath, support: import.meta.dirname }
+  ? { prefix: ['env'], node: process.execPath, support: import.meta.dirname, place: (path) => path }
   : {
       prefix: ['unshare', '-m', 'sh', '-c', SHOW, PLACE, PROJECT, process.execPath],
       node: join(PLACE, 'node'),
       support: join(PLACE, 'project/test/support'),
+      place: (path) => join(PLACE, 'project', relative(PROJECT, path)),
     };
 
 /** Whether anybody may go through all directories above. */

@@ -1,6 +1,6 @@
 /** A directory with everything that archives get wrong: made for real (as root), for GNU tar and others to pack. */
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { makedev, mknod, S_IFBLK, S_IFCHR, S_IFIFO, setTimes } from '../../src/sys/files.ts';
 import { setXattr } from '../../src/sys/xattr.ts';
@@ -85,11 +85,31 @@ function makeXattrs(at: string, bytes: number): void {
   setXattr(at, 'user.root', Buffer.from([0, 255, 0]));
   setXattr(file, 'user.empty', Buffer.alloc(0));
   setXattr(join(at, 'devices'), 'trusted.mark', Buffer.from('t'));
-  const script = [
-    'cp /bin/true capable; setcap cap_net_raw,cap_net_admin+ep capable',
-    'mkdir acl; setfacl -m u:1000:rwx,g:77:r acl; setfacl -d -m u:4000000000:rx acl',
-  ].join('\n');
-  execFileSync('sh', ['-ec', script], { cwd: at });
+  const capable = join(at, 'capable');
+  copyFileSync('/bin/true', capable);
+  setXattr(capable, 'security.capability', NET_RAW_AND_ADMIN);
+  const acl = join(at, 'acl');
+  mkdirSync(acl);
+  setXattr(acl, 'system.posix_acl_access', aclOf(['u', 7], ['u', 7, 1000], ['g', 5], ['g', 4, 77], ['m', 7], ['o', 5]));
+  setXattr(acl, 'system.posix_acl_default', aclOf(['u', 7], ['u', 5, 4_000_000_000], ['g', 5], ['m', 5], ['o', 5]));
+}
+
+/** cap_net_raw,cap_net_admin+ep: struct vfs_cap_data of linux/capability.h, revision 2. */
+const NET_RAW_AND_ADMIN = Buffer.from('0100000200300000000000000000000000000000', 'hex');
+
+/** Permissions of an owner, a user, the group, a group, the mask, and others, as linux/posix_acl_xattr.h has them. */
+function aclOf(
+  ...entries: readonly (readonly [who: 'u' | 'g' | 'm' | 'o', permissions: number, id?: number])[]
+): Buffer {
+  const tags = { u: [1, 2], g: [4, 8], m: [16, 16], o: [32, 32] } as const;
+  const acl = Buffer.alloc(4 + 8 * entries.length);
+  acl.writeUInt32LE(2);
+  for (const [i, [who, permissions, id]] of entries.entries()) {
+    acl.writeUInt16LE(tags[who][id === undefined ? 0 : 1], 4 + 8 * i);
+    acl.writeUInt16LE(permissions, 6 + 8 * i);
+    acl.writeUInt32LE(id ?? 0xffffffff, 8 + 8 * i);
+  }
+  return acl;
 }
 
 function makeSparse(at: string): void {

@@ -3,6 +3,7 @@ import { execFile, execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { promisify } from 'node:util';
+import { forAllUsers } from './for-all-users.ts';
 import type { Requirement } from './requires.ts';
 
 export interface UserNamespaceRun {
@@ -11,9 +12,10 @@ export interface UserNamespaceRun {
 }
 
 export async function inUserNamespace(program: string, ...args: readonly string[]): Promise<UserNamespaceRun> {
+  const { node, place } = forAllUsers;
   using holder = await holdUserNamespace('--mount');
   const enter = ['-t', String(holder.pid), '--user', '--mount', '-S', '0', '-G', '0'];
-  return await run('nsenter', [...enter, process.execPath, program, ...args]);
+  return await run('nsenter', [...enter, node, place(program), ...args]);
 }
 
 export interface NamespaceHolder extends Disposable {
@@ -22,9 +24,8 @@ export interface NamespaceHolder extends Disposable {
 
 /** A process in namespaces of its own, its ids mapped, until it is disposed of. */
 export async function holdUserNamespace(...namespaces: readonly string[]): Promise<NamespaceHolder> {
-  const holder = spawn('unshare', ['--user', ...namespaces, 'sh', '-c', 'echo there; read end'], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  const [first, ...words] = [...forAllUsers.prefix, 'unshare', '--user', ...namespaces] as const;
+  const holder = spawn(first, [...words, 'sh', '-c', 'echo there; read end'], { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(holder, 'exit').then(([status]) => Promise.reject(new Error(`unshare ended with ${status}`)));
   ended.catch(() => undefined);
   await Promise.race([once(holder.stdout, 'data'), ended]);

@@ -12,6 +12,7 @@ import { importTar } from '../../../src/images/import.ts';
 import { mountImage, unmountImage } from '../../../src/images/mount.ts';
 import type { OpenStore } from '../../../src/images/store.ts';
 import { parseReference } from '../../../src/oci/reference.ts';
+import { setXattr } from '../../../src/sys/xattr.ts';
 import { DRIVERS } from '../../support/each-driver.ts';
 import { layoutRegistry } from '../../support/layout-registry.ts';
 import { addImage, tarOf } from '../../support/memory-images.ts';
@@ -28,7 +29,7 @@ const reference = parseReference('localhost/made:1');
 const CHANGES = [
   'echo more >> etc/motd; rm etc/gone; rm -r old; mkdir old; echo n > old/new',
   'ln etc/keep etc/linked; ln -s ../etc/motd app; chmod 4755 bin/sh; chown 7:8 etc/own',
-  'mkdir -p deep/er; echo x > deep/er/file; mkfifo pipe; setfattr -n user.note -v "a b" etc/note',
+  'mkdir -p deep/er; echo x > deep/er/file; mkfifo pipe',
   'rm replaced; mkdir replaced; echo y > replaced/y; truncate -s 3M sparse; printf end >> sparse',
   'printf changed | dd of=tmp/inside bs=1 conv=notrunc status=none; touch -d @1600000000 tmp; touch -d @1500000000.5 etc/old',
 ].join('\n');
@@ -37,6 +38,7 @@ async function changedImage(store: OpenStore, host: string): Promise<{ name: str
   await pullFrom(store, `${host}/base:1`);
   const mount = await mountImage(store, `${host}/base:1`, { name: 'work' });
   execFileSync('sh', ['-ec', CHANGES], { cwd: mount.target });
+  setXattr(join(mount.target, 'etc/note'), 'user.note', Buffer.from('a b'));
   return mount;
 }
 

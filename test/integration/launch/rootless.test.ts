@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { buildSpec, type ContainerSpec, newContainerId, type RunOptions } from '../../../src/launch/index.ts';
 import { makeBusyboxRootfs } from '../../support/busybox-rootfs.ts';
 import { forAllUsers } from '../../support/for-all-users.ts';
-import { program, requires, root } from '../../support/requires.ts';
+import { missing, program, requires, root } from '../../support/requires.ts';
 import { type TempDir, tempDir } from '../../support/temp-dir.ts';
 
 const UID = 42_042;
@@ -23,7 +23,7 @@ describe('an ordinary user', { concurrency: false }, () => {
   let directory: TempDir;
   let rootfs: string;
   before(() => {
-    if (process.getuid?.() !== 0) return;
+    if (missing(...needed) !== undefined) return;
     directory = tempDir('rootless');
     rootfs = join(directory.path, 'rootfs');
     makeBusyboxRootfs(rootfs);
