@@ -56,7 +56,7 @@ export function killScenes(name: string, scenes: readonly KillScene[]): void {
     for (const scene of scenes) {
       for (const driver of scene.drivers ?? ['erofs', 'vfs']) {
         test(`${scene.command}, ${driver}`, async (t) => {
-          if (!requires(t, root, program('strace'), kernel(6, 12))) return;
+          if (!requires(t, root, program('strace'), program('busybox'), kernel(6, 12))) return;
           using templates = tempDir('kill-template');
           const play = stage(driver, scene.before(), templates.path);
           const points = await play((store, place) => findKillPoints({ store, steps: [scene.step(place)] }));

@@ -46,7 +46,7 @@ export function powerScenes(name: string, scenes: readonly PowerScene[]): void {
     for (const scene of scenes) {
       const { command, driver = 'erofs' } = scene;
       test(`${command}, ${driver}`, async (t) => {
-        if (!requires(t, () => cannotLoop('ext4'), program('strace'), kernel(6, 12))) return;
+        if (!requires(t, () => cannotLoop('ext4'), program('strace'), program('busybox'), kernel(6, 12))) return;
         using prepared = loopFs('ext4', SIZE_MIB);
         const at = (fs: LoopFs) => ({ root: `${fs.path}/store`, driver });
         await startStoreChild({ store: at(prepared), steps: scene.before() }).result;
@@ -83,7 +83,7 @@ export function powerWhileRunning(name: string, scenes: readonly RunningScene[])
   describe(name, () => {
     for (const { command, before, step, until, reported } of scenes) {
       test(command, async (t) => {
-        if (!requires(t, () => cannotLoop('ext4'), kernel(6, 12))) return;
+        if (!requires(t, () => cannotLoop('ext4'), kernel(6, 12), program('busybox'))) return;
         using fs = loopFs('ext4', SIZE_MIB);
         const store = { root: `${fs.path}/store`, driver: 'erofs' };
         await startStoreChild({ store, steps: before() }).result;
