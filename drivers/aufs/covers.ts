@@ -8,7 +8,7 @@
  * Kept as the looks of a stack are, also where there is no gap and nothing but the stack's name is in it.
  */
 import { mkdirSync, utimesSync } from 'node:fs';
-import { join, relative } from 'node:path';
+import { join } from 'node:path';
 import {
   chmodFd,
   mkdirAt,
@@ -59,11 +59,9 @@ function coversName(stack: Stack): string {
 export function kindOfCovers(directories: Directories): StackKind {
   return {
     nameOf: coversName,
-    fill: (stack, made) => {
+    fill: (stack, name) => {
       // How much room there was is known no more.
-      const instead = [...readCovers(directories, relative(directories.path, made)).values()].some(
-        (one) => one.instead,
-      );
+      const instead = [...readCovers(directories, name).values()].some((one) => one.instead);
       return fillCovers(directories, stack, placesIn(directories, stack), instead);
     },
   };

@@ -15,9 +15,9 @@ import { mkdirSync, realpathSync, statfsSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { TslayerError } from '../../src/errors.ts';
 import { flushUnionOf } from '../../src/mounts/aufs-links.ts';
-import { describeUser, findUnion } from '../../src/mounts/aufs-unions.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { openMounts } from '../../src/mounts/open.ts';
+import { requireUnused } from '../../src/mounts/users.ts';
 import { aufsSpelling } from '../changes/aufs.ts';
 import { changesOf } from '../changes/index.ts';
 import { Directories } from '../directories/directories.ts';
@@ -145,9 +145,7 @@ export class AufsDriver implements StorageDriver {
   async remove(id: LayerId): Promise<void> {
     // AUFS' branches, a layer's as well as a snapshot's, are in no mount table.
     const stacks = stacksWith(this.#directories, id);
-    const paths = [this.#directories.of(id), ...stacks].map((path) => `${path}/`);
-    const user = findUnion((branch) => paths.some((path) => branch.path.startsWith(path)));
-    if (user) throw new TslayerError('IN_USE', `layer ${id} is mounted ${describeUser(user)}`);
+    requireUnused([this.#directories.of(id), ...stacks], `layer ${id}`);
     await this.#directories.remove(id);
     for (const path of stacks) await this.#directories.discard(path);
   }

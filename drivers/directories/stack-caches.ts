@@ -14,9 +14,9 @@ export interface StackKind {
   nameOf(stack: Stack): string;
   /**
    * How it is made, the same each time; undefined where the stack needs none.
-   * @param made path of the one that is there
+   * @param name of the one that is there
    */
-  fill(stack: Stack, made: string): ((path: string) => void) | undefined;
+  fill(stack: Stack, name: string): ((path: string) => void) | undefined;
 }
 
 export class DirectoryCaches implements StackCaches {
@@ -39,13 +39,13 @@ export class DirectoryCaches implements StackCaches {
   async verify(name: string): Promise<string | undefined> {
     const [stack, kind] = [this.#stackOf(name), this.#kindOf(name)];
     if (kind === undefined) return 'it does not tell its layers';
-    const fill = kind.fill(stack, this.#path(name));
+    const fill = kind.fill(stack, name);
     if (fill === undefined) return 'its layers need none';
     return tryStack(this.#directories, fill, (right) => differenceOf(this.#path(name), right, [STACK]));
   }
 
   async remove(name: string): Promise<void> {
-    requireUnused(this.#path(name), `layers/${name}`);
+    requireUnused([this.#path(name)], `layers/${name}`);
     await this.#directories.discard(this.#path(name));
   }
 

@@ -102,8 +102,8 @@ class ErofsDriver implements StorageDriver {
     return oneByOne(async () => {
       const ids: LayerId[] = [];
       for (const name of await readNames(this.#layers.directory)) {
-        const id = layerIdOf(name) ?? name;
-        if (id !== name || isId(name)) ids.push(id);
+        const id = layerIdOf(name) ?? (isId(name) ? name : undefined);
+        if (id !== undefined) ids.push(id);
       }
       return ids;
     });

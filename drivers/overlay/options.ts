@@ -1,3 +1,5 @@
+import { kernelFeatures } from '../../src/mounts/kernel.ts';
+
 /**
  * Options of every overlay that a driver makes, whatever its layers are, so that an upper directory means the same
  * everywhere:
@@ -10,6 +12,11 @@
  * - `xino=auto`: inode numbers are unique although layers may lie on several file systems.
  */
 export const FEATURE_OPTIONS: readonly string[] = ['index=off', 'redirect_dir=nofollow', 'metacopy=off', 'xino=auto'];
+
+/** Whether overlayfs takes `volatile`. Since 5.10; kernels that lack a later option are not asked: it saves time, nothing else. */
+export function knowsVolatile(): boolean {
+  return kernelFeatures().lowerdirAdd;
+}
 
 /** OVL_MAX_STACK in fs/overlayfs/params.h: since Linux 4.x, and for lower directories alone. */
 export const MAX_LOWER = 500;

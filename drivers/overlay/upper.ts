@@ -12,7 +12,6 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { asTslayerError } from '../../src/errors.ts';
-import { kernelFeatures } from '../../src/mounts/kernel.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { openMounts } from '../../src/mounts/open.ts';
 import { DT_DIR, DT_REG, openDirectoryAt, readDirectoryFd } from '../../src/sys/at.ts';
@@ -20,7 +19,7 @@ import { closeFd, hasErrno } from '../../src/sys/libc.ts';
 import { makeDirectories } from '../../src/sys/make-directories.ts';
 import { AT_FDCWD } from '../../src/sys/mount-api.ts';
 import { overlayMarks } from '../changes/overlay.ts';
-import { FEATURE_OPTIONS } from './options.ts';
+import { FEATURE_OPTIONS, knowsVolatile } from './options.ts';
 
 /** statfs(2)'s magic numbers of those that cannot hold an upper directory, or not reliably. */
 const REFUSED: Readonly<Record<number, string>> = {
@@ -107,9 +106,9 @@ function storesMarks(merged: string, upper: string): boolean {
 
 /**
  * Without it the unmount syncs the whole file system that the upper directory is on, with all that anybody has written
- * there: seconds, on a machine at work. Since 5.10; kernels that lack a later option are not asked.
+ * there: seconds, on a machine at work.
  */
-const volatileOption = (): string[] => (kernelFeatures().lowerdirAdd ? ['volatile'] : []);
+const volatileOption = (): string[] => (knowsVolatile() ? ['volatile'] : []);
 
 const extraOptions = (): string[] => (inUserNamespace() ? ['userxattr'] : []);
 

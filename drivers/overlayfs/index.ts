@@ -97,7 +97,7 @@ class OverlayDriver implements StorageDriver {
   async remove(id: LayerId): Promise<void> {
     const stacks = stacksWith(this.#directories, id);
     // A union may show looks that came in the layer's place, and not the layer itself.
-    for (const path of stacks) requireUnused(path, `layer ${id}`);
+    requireUnused(stacks, `layer ${id}`);
     await this.#directories.remove(id);
     for (const path of stacks) await this.#directories.discard(path);
   }

@@ -5,13 +5,12 @@
  */
 import { existsSync } from 'node:fs';
 import { TslayerError } from '../../src/errors.ts';
-import { kernelFeatures } from '../../src/mounts/kernel.ts';
 import type { Mount } from '../../src/mounts/mount.ts';
 import { overlayMarks } from '../changes/overlay.ts';
 import type { Directories } from '../directories/directories.ts';
 import { type LooksContext, withLooks } from '../directories/looks.ts';
 import type { LayerId, MountRequest, Stack } from '../driver.ts';
-import { FEATURE_OPTIONS, MAX_LOWER } from '../overlay/options.ts';
+import { FEATURE_OPTIONS, knowsVolatile, MAX_LOWER } from '../overlay/options.ts';
 
 /** Where a layer's files, or what was written to a snapshot, lie. */
 export const DIFF = 'diff';
@@ -59,11 +58,6 @@ export function mountsOf(
   // One idmapped copy of the whole directory: upper and work directory must lie on one mount.
   const options = [`idmap=/proc/self/fd/${idmap}`];
   return [{ type: 'bind', source: directories.path, options, stage: 'layers' }, overlay];
-}
-
-/** Since 5.10. Kernels that lack a later option are not asked: it saves time, nothing else. */
-function knowsVolatile(): boolean {
-  return kernelFeatures().lowerdirAdd;
 }
 
 /** The kernel leaves this behind when a volatile overlay is mounted, and refuses the directories from then on. */

@@ -104,27 +104,23 @@ function digestsOfRows({ metadata: { database } }: StoreContext): string[] {
   return stringsIn(digests, count);
 }
 
-/** Names that with the prefix are none of the digests. Both are sorted, so that they are walked side by side. */
-function namesBeyond(digests: readonly string[], prefix: string, names: readonly string[]): string[] {
+/** Names that with the prefix are none of the keys. Both are sorted, so that they are walked side by side. */
+function namesBeyond(keys: readonly string[], prefix: string, names: readonly string[]): string[] {
   const beyond: string[] = [];
   let at = 0;
   for (const name of names) {
     // Nearly always it is the next one, which takes no new string to see.
-    if (isMadeOf(digests[at], prefix, name)) {
-      at++;
-      continue;
-    }
-    const digest = prefix + name;
-    while (at < digests.length && (digests[at] as string) < digest) at++;
-    if (digests[at] !== digest) beyond.push(digest);
-    else at++;
+    if (isMadeOf(keys[at + 1], prefix, name)) at++;
+    if (isMadeOf(keys[at], prefix, name)) continue;
+    const key = prefix + name;
+    while (at < keys.length && (keys[at] as string) < key) at++;
+    if (keys[at] !== key) beyond.push(key);
   }
   return beyond;
 }
 
-function isMadeOf(digest: string | undefined, prefix: string, name: string): boolean {
-  if (digest?.length !== prefix.length + name.length) return false;
-  return digest.endsWith(name) && digest.startsWith(prefix);
+function isMadeOf(key: string | undefined, prefix: string, name: string): boolean {
+  return key?.length === prefix.length + name.length && key.endsWith(name) && key.startsWith(prefix);
 }
 
 async function orphanPartials({ blobs, metadata }: StoreContext): Promise<Orphan[]> {

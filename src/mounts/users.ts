@@ -14,13 +14,17 @@ export function findUser(directory: string, mounts: readonly MountInfo[] = readM
 }
 
 /**
- * Refuses to change a directory that is mounted where this process can see it; `name` says what it is.
+ * Refuses to change directories of which one is mounted where this process can see it; `name` says what they are.
  * @throws TslayerError IN_USE
  */
-export function requireUnused(directory: string, name: string, mounts?: readonly MountInfo[]): void {
-  const user = findUser(directory, mounts);
-  if (user) throw new TslayerError('IN_USE', `${name} is mounted at ${user.mountPoint}`);
-  const union = findUnion(({ path }) => path.startsWith(`${directory}/`));
+export function requireUnused(directories: readonly string[], name: string): void {
+  if (directories.length === 0) return;
+  const mounts = readMountInfo();
+  for (const directory of directories) {
+    const user = findUser(directory, mounts);
+    if (user) throw new TslayerError('IN_USE', `${name} is mounted at ${user.mountPoint}`);
+  }
+  const union = findUnion(({ path }) => directories.some((directory) => path.startsWith(`${directory}/`)));
   if (union) throw new TslayerError('IN_USE', `${name} is mounted ${describeUser(union)}`);
 }
 

@@ -14,7 +14,7 @@ import { listMounts, unmountImage } from '../../src/images/mount.ts';
 import type { OpenStore } from '../../src/images/store.ts';
 import { createLauncher } from '../../src/launch/create-launcher.ts';
 import { findKillPoints, type KillPoint, killAt } from './kill-points.ts';
-import { kernel, program, requires, root } from './requires.ts';
+import { kernel, program, requires, root, type Suite } from './requires.ts';
 import { type Step, startStoreChild } from './run-store-child.ts';
 import { checkStore } from './store-check.ts';
 import { perform } from './store-steps.ts';
@@ -51,12 +51,12 @@ export function chosen(points: readonly KillPoint[]): readonly KillPoint[] {
 }
 
 /** A test for each scene and driver. */
-export function killScenes(name: string, scenes: readonly KillScene[]): void {
+export function killScenes({ name, needs = [] }: Suite, scenes: readonly KillScene[]): void {
   describe(name, () => {
     for (const scene of scenes) {
       for (const driver of scene.drivers ?? ['erofs', 'vfs']) {
         test(`${scene.command}, ${driver}`, async (t) => {
-          if (!requires(t, root, program('strace'), program('busybox'), kernel(6, 12))) return;
+          if (!requires(t, root, program('strace'), kernel(6, 12), ...needs)) return;
           using templates = tempDir('kill-template');
           const play = stage(driver, scene.before(), templates.path);
           const points = await play((store, place) => findKillPoints({ store, steps: [scene.step(place)] }));

@@ -15,7 +15,7 @@ import { findKillPoints, type KillPoint, killAt } from './kill-points.ts';
 import { chosen } from './kill-rig.ts';
 import { cannotLoop, type LoopFs, loopCopy, loopFs } from './loop-fs.ts';
 import { losePower } from './lost-containers.ts';
-import { kernel, program, requires } from './requires.ts';
+import { kernel, program, requires, type Suite } from './requires.ts';
 import { type Step, startStoreChild } from './run-store-child.ts';
 import { checkStore } from './store-check.ts';
 import { perform } from './store-steps.ts';
@@ -41,12 +41,12 @@ export interface PowerScene {
 
 const SIZE_MIB = 64;
 
-export function powerScenes(name: string, scenes: readonly PowerScene[]): void {
+export function powerScenes({ name, needs = [] }: Suite, scenes: readonly PowerScene[]): void {
   describe(name, () => {
     for (const scene of scenes) {
       const { command, driver = 'erofs' } = scene;
       test(`${command}, ${driver}`, async (t) => {
-        if (!requires(t, () => cannotLoop('ext4'), program('strace'), program('busybox'), kernel(6, 12))) return;
+        if (!requires(t, () => cannotLoop('ext4'), program('strace'), kernel(6, 12), ...needs)) return;
         using prepared = loopFs('ext4', SIZE_MIB);
         const at = (fs: LoopFs) => ({ root: `${fs.path}/store`, driver });
         await startStoreChild({ store: at(prepared), steps: scene.before() }).result;

@@ -10,6 +10,12 @@ import type { TestContext } from 'node:test';
 /** Why the test cannot run here, or undefined when it can. */
 export type Requirement = () => string | undefined;
 
+/** Tests that are made from a list, and what all of them need. */
+export interface Suite {
+  readonly name: string;
+  readonly needs?: readonly Requirement[];
+}
+
 /** Skips the test with the first reason found; false means that the test must return. */
 export function requires(t: TestContext, ...requirements: readonly Requirement[]): boolean {
   const reason = missing(...requirements);

@@ -47,7 +47,7 @@ export async function* checkCaches(context: StoreContext, options: CheckOptions)
   const { caches } = await context.driver();
   for await (const { name, stack } of caches?.list() ?? []) {
     throwIfAborted(options.signal);
-    const message = await caches?.verify(name);
+    const message = await withoutFailing(async () => caches?.verify(name));
     // One that does not even tell its layers is a leftover.
     if (message === undefined || stack.length === 0) continue;
     const repair = async (): Promise<string> => {
@@ -64,10 +64,17 @@ async function damageOf(
   row: LayerRow,
   options: CheckOptions,
 ): Promise<string | undefined> {
+  return withoutFailing(
+    async () =>
+      (options.deep ? await contentDamage(context, driver, row, options) : undefined) ?? (await cut(driver, row)),
+  );
+}
+
+/** A disk that fails, a layer that nothing tells of any more: that is what there is to say. */
+async function withoutFailing(check: () => Promise<string | undefined>): Promise<string | undefined> {
   try {
-    return (options.deep ? await contentDamage(context, driver, row, options) : undefined) ?? (await cut(driver, row));
+    return await check();
   } catch (error) {
-    // A disk that fails, a layer that nothing tells of any more.
     if (isTslayerError(error, 'ABORTED')) throw error;
     return `it cannot be checked: ${asTslayerError(error).message}`;
   }

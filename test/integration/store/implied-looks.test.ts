@@ -147,6 +147,15 @@ for (const [driver, skip] of Object.entries(drivers))
       await findsAndRepairs(made, 'leftover');
     });
 
+    test('of a layer that is gone is told, and no more, and made again with it', async () => {
+      const [layer] = store.metadata.layers.list();
+      rmSync(join(store.paths.layers, layer?.id ?? ''), { recursive: true });
+      const kinds = (await fsck(store)).problems.map(({ kind }) => kind);
+      assert.ok(kinds.includes('layer'), kinds.join());
+      assert.equal((await fsck(store, { repair: true })).clean, true);
+      assert.deepEqual((await fsck(store)).problems, []);
+    });
+
     test('leaves alone what is damaged and mounted', async () => {
       const [name] = names;
       const { name: mount, target } = await mountImage(store, name);

@@ -11,7 +11,7 @@ import { makeBusyboxTar } from '../../support/busybox-rootfs.ts';
 import { killScenes } from '../../support/kill-rig.ts';
 import { type LayoutRegistry, layoutRegistry } from '../../support/layout-registry.ts';
 import { addImage } from '../../support/memory-images.ts';
-import { programPath } from '../../support/requires.ts';
+import { program, programPath } from '../../support/requires.ts';
 import type { Step } from '../../support/run-store-child.ts';
 import { startStoreChild } from '../../support/run-store-child.ts';
 import { type TempDir, tempDir } from '../../support/temp-dir.ts';
@@ -71,7 +71,7 @@ function destination(place: string): string {
 
 const seen = new Set<string>();
 
-killScenes('kill -9 while an image is made', [
+killScenes({ name: 'kill -9 while an image is made', needs: [program('busybox')] }, [
   { command: 'commit', before: WRITTEN, step: () => ['commit', 'work', 'made:1'] },
   { command: 'export of a mount', drivers: ['erofs'], before: WRITTEN, step: () => ['export', 'work'] },
   { command: 'build', before: () => [], step: () => ['build', 'made:1'] },
@@ -89,7 +89,7 @@ killScenes('kill -9 while an image is made', [
   { command: 'import', drivers: ['erofs', 'overlayfs'], before: () => [], step: () => ['import', system, 'made:1'] },
 ]);
 
-killScenes('kill -9 while an image goes elsewhere', [
+killScenes({ name: 'kill -9 while an image goes elsewhere' }, [
   { command: 'load', before: () => [['pull', newBase]], step: () => ['load', archive] },
   ...(['oci', 'oci-archive', 'docker-archive'] as const).map((format) => ({
     command: `save as ${format}`,

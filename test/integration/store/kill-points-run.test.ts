@@ -12,7 +12,7 @@ import { makeBusyboxTar } from '../../support/busybox-rootfs.ts';
 import { killScenes } from '../../support/kill-rig.ts';
 import { type LayoutRegistry, layoutRegistry } from '../../support/layout-registry.ts';
 import { addImage } from '../../support/memory-images.ts';
-import { programPath } from '../../support/requires.ts';
+import { program, programPath } from '../../support/requires.ts';
 import type { Step } from '../../support/run-store-child.ts';
 import { type TempDir, tempDir } from '../../support/temp-dir.ts';
 
@@ -42,7 +42,7 @@ const SYSTEM = (): readonly Step[] => [['import', system, 'system']];
 const LASTING = ['sh', '-c', 'trap "exit 0" TERM; while :; do sleep 0.05; done'];
 const RUNNING = (): readonly Step[] => [...SYSTEM(), ['start', 'system', 'box', LASTING]];
 
-killScenes('kill -9 while a container is made, runs and goes', [
+killScenes({ name: 'kill -9 while a container is made, runs and goes', needs: [program('busybox')] }, [
   {
     command: 'run --rm',
     drivers: ['erofs', 'overlayfs'],
@@ -112,7 +112,7 @@ killScenes('kill -9 while a container is made, runs and goes', [
   },
 ]);
 
-killScenes('kill -9 while something beside the store is written', [
+killScenes({ name: 'kill -9 while something beside the store is written' }, [
   {
     command: 'login',
     drivers: ['erofs'],

@@ -19,7 +19,7 @@ before(async () => {
 
 after(() => registry[Symbol.asyncDispose]());
 
-killScenes('kill -9 at a system call that writes', [
+killScenes({ name: 'kill -9 at a system call that writes' }, [
   { command: 'pull into a new store', before: () => [], step: () => ['pull', image] },
   { command: 'pull beside another image', before: () => [['pull', other]], step: () => ['pull', image] },
   {

@@ -15,7 +15,7 @@ import { collect } from '../../support/collect.ts';
 import { type LayoutRegistry, layoutRegistry } from '../../support/layout-registry.ts';
 import { addImage } from '../../support/memory-images.ts';
 import { powerScenes, powerWhileRunning } from '../../support/power-rig.ts';
-import { programPath } from '../../support/requires.ts';
+import { program, programPath } from '../../support/requires.ts';
 import { type Step, startStoreChild } from '../../support/run-store-child.ts';
 import { type TempDir, tempDir } from '../../support/temp-dir.ts';
 
@@ -74,7 +74,7 @@ async function readsChange(store: OpenStore): Promise<void> {
   assert.equal(readFileSync(join(target, 'etc/motd'), 'utf8'), 'changed');
 }
 
-powerScenes('power loss while images come and go', [
+powerScenes({ name: 'power loss while images come and go', needs: [program('busybox')] }, [
   ...['erofs', 'overlayfs'].map((driver) => ({
     command: 'pull',
     driver,
@@ -129,7 +129,7 @@ powerScenes('power loss while images come and go', [
   },
 ]);
 
-powerScenes('power loss while the store is used and kept in order', [
+powerScenes({ name: 'power loss while the store is used and kept in order' }, [
   {
     command: 'mount, and what was written and synced',
     before: () => [['pull', image]],
@@ -239,7 +239,7 @@ powerWhileRunning('power loss while a container runs', [
   },
 ]);
 
-powerScenes('power loss while containers run', [
+powerScenes({ name: 'power loss while containers run', needs: [program('busybox')] }, [
   {
     command: 'run, and what was written and synced',
     before: SYSTEM,
